@@ -1,0 +1,192 @@
+"""What was decided: the fleet's powers, what they leave broken, and the proof that goes with them."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from optimizer.problem import DispatchProblem
+
+    Floats = npt.NDArray[np.float64]
+
+
+class Status(enum.Enum):
+    """What the plan is worth."""
+
+    OPTIMAL = "optimal"
+    """Proven to within the gap that was asked for."""
+    FEASIBLE = "feasible"
+    """Keeps every rule; optimality is only known to within its certificate's gap."""
+
+
+class StopReason(enum.Enum):
+    """Why the solve stopped."""
+
+    GAP_REACHED = "gap reached"
+    TIME_LIMIT = "time limit"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Breach:
+    """One limit, target or band that the plan could not keep.
+
+    Attributes:
+        kind: "limit", "target", "band" or "ramp".
+        name: id of the limit or battery.
+        at: start of the interval, or the moment of a target, RFC 3339.
+        size: how far it is broken, ≥ 0.
+        unit: "kW" or "kWh" ("kW/h" for a ramp).
+        side: "above" or "below".
+        is_firm: whether the limit had no price of its own.
+    """
+
+    kind: str
+    name: str
+    at: str
+    size: float
+    unit: str
+    side: str
+    is_firm: bool
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.name} at {self.at}: {self.size:.6g} {self.unit} {self.side}"
+
+
+@dataclass(frozen=True, eq=False)
+class Multipliers:
+    """Prices of the rows that tie variables together, in the problem's currency.
+
+    Every entry is the fall in cost per unit of relief of its row. For any values whatever (of the
+    right sign) `optimizer.certificate` computes a valid bound from them.
+
+    Attributes:
+        energy_value_per_kwh: shape (N, T), worth of one more stored kWh arriving in the interval.
+        site_price_per_kwh: shape (G, T), effective price at a site's meter, between its export and
+            import price; nan for groups that are no site.
+        limit_max_per_kw: shape (L, T), ≥ 0, worth of one more kW of ``p_kw_max`` in the interval.
+        limit_min_per_kw: shape (L, T), ≥ 0, worth of one kW less of ``p_kw_min``.
+        ramp_up_per_kw: shape (N, T), ≥ 0, of the ramp into the interval.
+        ramp_down_per_kw: shape (N, T), ≥ 0.
+        cycles_per_kwh: shape (N, D), ≥ 0, of one more kWh of throughput on day D (see
+            `optimizer.formulation`: throughput counts both legs at the store).
+        target_min_per_kwh: shape (K,), ≥ 0, of one kWh less wanted.
+        target_max_per_kwh: shape (K,), ≥ 0, of one kWh more allowed.
+    """
+
+    energy_value_per_kwh: Floats
+    site_price_per_kwh: Floats
+    limit_max_per_kw: Floats
+    limit_min_per_kw: Floats
+    ramp_up_per_kw: Floats
+    ramp_down_per_kw: Floats
+    cycles_per_kwh: Floats
+    target_min_per_kwh: Floats
+    target_max_per_kwh: Floats
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What a plan earns, and how much any plan could earn at most.
+
+    Attributes:
+        cost: of the plan, with wear, peaks, breach prices and the energy left at its value.
+        cost_idle: of doing nothing: batteries at rest, sessions not served, generation as available
+            (missed targets, broken bands and unserved sessions are not charged).
+        profit: ``cost_idle - cost``.
+        profit_bound: no plan earns more.
+        gap: ``(profit_bound - profit) / max(profit, 1 % of the gross traded value, 0.01)``.
+        gap_absolute: ``profit_bound - profit``, in the problem's currency.
+        worst_violation: the largest breach of a rule that the plan claims to keep, relative to
+            ``max(1, |limit|)`` (kW, kWh); a reported breach is no violation.
+        bound_source: "multipliers" or "branch and bound" (then the solver's word is part of it).
+    """
+
+    cost: float
+    cost_idle: float
+    profit: float
+    profit_bound: float
+    gap: float
+    gap_absolute: float
+    worst_violation: float
+    bound_source: str
+
+
+@dataclass(frozen=True)
+class SolverReport:
+    """How the answer was found.
+
+    Attributes:
+        name: solver and its version, e.g. "HiGHS 1.16.0".
+        columns, rows, nonzeros, binaries: size of the last model.
+        rounds: models solved until no battery charged and discharged at once.
+        bound: the solver's own lower bound on the cost, nan if it gave none.
+        seconds: by phase: build, solve, extract, certify.
+    """
+
+    name: str
+    columns: int
+    rows: int
+    nonzeros: int
+    binaries: int
+    rounds: int
+    bound: float
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A decided problem.
+
+    Attributes:
+        problem: what was asked.
+        p_charge_kw: shape (N, T), ≥ 0.
+        p_discharge_kw: shape (N, T), ≥ 0.
+        energy_kwh: shape (N, T+1), as the optimiser's model has it.
+        generation_kw: shape (M, T), output of the curtailable generators, ≥ 0.
+        status: what the plan is worth.
+        stop_reason: why the solve stopped.
+        breaches: everything that could not be kept, largest first within a kind.
+        multipliers: row prices, or None where the solver gave none.
+        certificate: computed from the arrays alone, or None before it is.
+        solver: how it was found, or None for a plan made by hand.
+    """
+
+    problem: DispatchProblem
+    p_charge_kw: Floats
+    p_discharge_kw: Floats
+    energy_kwh: Floats
+    generation_kw: Floats
+    status: Status
+    stop_reason: StopReason
+    breaches: tuple[Breach, ...] = ()
+    multipliers: Multipliers | None = None
+    certificate: Certificate | None = None
+    solver: SolverReport | None = None
+
+    @property
+    def p_kw(self) -> xr.DataArray:
+        """Power of every battery, dims (battery, time), positive charging."""
+        problem = self.problem
+        return xr.DataArray(
+            self.p_charge_kw - self.p_discharge_kw,
+            dims=("battery", "time"),
+            coords={"battery": list(problem.batteries.battery_id), "time": problem.grid.starts},
+            name="p_kw",
+            attrs={"units": "kW", "long_name": "power at the terminals", "sign": "+ charges"},
+        )
+
+    @property
+    def soc(self) -> Floats:
+        """State of charge as a fraction of the rated energy, shape (N, T+1)."""
+        rated = self.problem.batteries.energy_kwh_rated[:, None]
+        return np.asarray(self.energy_kwh / np.where(rated > 0, rated, 1.0))
