@@ -96,7 +96,9 @@ class TimeGrid:
         return hash(self.instants.tobytes())
 
     def __repr__(self) -> str:
-        return f"TimeGrid({iso(self.instants[0])} to {iso(self.instants[-1])}, {len(self)} intervals)"
+        return (
+            f"TimeGrid({iso(self.instants[0])} to {iso(self.instants[-1])}, {len(self)} intervals)"
+        )
 
     @property
     def starts(self) -> npt.NDArray[np.datetime64]:
