@@ -52,9 +52,9 @@ def problem_faults(problem: DispatchProblem) -> list[Fault]:
 def _price_faults(problem: DispatchProblem) -> Iterator[Fault]:
     for name in ("price_import_per_kwh", "price_export_per_kwh"):
         for at in np.flatnonzero(~np.isfinite(getattr(problem, name)))[:3]:
-            yield Fault(f"{name}[{at}]", str(getattr(problem, name)[at]), "a finite number")
+            yield Fault(f"{name}[{at}]", str(getattr(problem, name)[at]), "must be a finite number")
     if not len(problem.batteries) and not len(problem.generators):
-        yield Fault("batteries", "none", "at least one battery, session or generator")
+        yield Fault("batteries", "none", "must hold at least one battery, session or generator")
 
 
 def _number_faults(table: object) -> Iterator[Fault]:
@@ -64,14 +64,14 @@ def _number_faults(table: object) -> Iterator[Fault]:
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "fi" or not values.size:
             continue
         bad = np.zeros(values.shape, dtype=bool)
-        allowed = "a finite number"
+        allowed = "must be a finite number"
         if column.name not in _MAY_BE_NAN:
             bad |= np.isnan(values)
         if column.name not in _MAY_BE_INFINITE:
             bad |= np.isinf(values)
         if column.name in _NOT_NEGATIVE:
             bad |= values < 0
-            allowed = "a number of at least 0"
+            allowed = "must be at least 0"
         yield from _cells(table, column.name, values, bad, allowed)
 
 
@@ -109,7 +109,9 @@ def _repeated(names: Iterable[str], where: tuple[str, ...], key: str) -> Iterato
     first: dict[str, str] = {}
     for name, path in zip(names, where, strict=True):
         if name in first:
-            yield Fault(f"{path}.{key}", repr(name), f"a name of its own; {first[name]} has it")
+            yield Fault(
+                f"{path}.{key}", repr(name), f"must be a name of its own; {first[name]} has it"
+            )
         first.setdefault(name, path)
 
 
@@ -122,9 +124,9 @@ def _tree_faults(problem: DispatchProblem) -> Iterator[Fault]:
             at = int(groups.parent[at])
         path = " > ".join(groups.group_id[g] for g in [*seen, group])
         if at == group:
-            yield Fault(f"{groups.where[group]}.parent_id", path, "a tree without a cycle")
+            yield Fault(f"{groups.where[group]}.parent_id", path, "must be a tree without a cycle")
         elif at < 0 and groups.is_site[group] and groups.is_site[seen[1:]].any():
-            yield Fault(groups.where[group], path, "no site inside another site")
+            yield Fault(groups.where[group], path, "must not put a site inside another site")
 
 
 def _battery_faults(problem: DispatchProblem) -> Iterator[Fault]:
@@ -136,20 +138,24 @@ def _battery_faults(problem: DispatchProblem) -> Iterator[Fault]:
         at = int(np.argmax(crossed[row])) + 1
         low, high = b.energy_kwh_min[row, at], b.energy_kwh_max[row, at]
         yield Fault(
-            f"{b.where[row]}.energy_kwh_min", f"{low:g}", f"at most energy_kwh_max, {high:g}"
+            f"{b.where[row]}.energy_kwh_min",
+            f"{low:g}",
+            f"must be at most energy_kwh_max, {high:g}",
         )
     unbounded = ~np.isfinite(b.energy_kwh_max)
-    yield from _cells(b, "energy_kwh_max", b.energy_kwh_max, unbounded, "a finite number")
+    yield from _cells(b, "energy_kwh_max", b.energy_kwh_max, unbounded, "must be a finite number")
     for name in ("efficiency_charge", "efficiency_discharge"):
         values = getattr(b, name)
-        yield from _cells(b, name, values, values <= 0, "a number above 0")
+        yield from _cells(b, name, values, values <= 0, "must be above 0")
     loss = b.standing_loss_per_h
-    yield from _cells(b, "standing_loss_per_h", loss, (loss < 0) | (loss >= 1), "0 up to below 1")
+    yield from _cells(
+        b, "standing_loss_per_h", loss, (loss < 0) | (loss >= 1), "must be at least 0 and below 1"
+    )
     yield from _least_power_faults(problem)
     rising = np.diff(b.end_value_per_kwh, axis=1) > 0
     for row in np.flatnonzero(rising.any(axis=1)):
         text = str(b.end_value_per_kwh[row].tolist())
-        yield Fault(f"{b.where[row]}.end_value_per_kwh", text, "values that never rise")
+        yield Fault(f"{b.where[row]}.end_value_per_kwh", text, "must never rise")
 
 
 def _least_power_faults(problem: DispatchProblem) -> Iterator[Fault]:
@@ -161,30 +167,30 @@ def _least_power_faults(problem: DispatchProblem) -> Iterator[Fault]:
             yield Fault(
                 f"{b.where[row]}.p_{side}_kw_min",
                 f"{least[row]:g}",
-                f"at most p_{side}_kw_max, {most[row]:g}",
+                f"must be at most p_{side}_kw_max, {most[row]:g}",
             )
     both = (b.power_levels > 0) & ((b.p_charge_kw_min > 0) | (b.p_discharge_kw_min > 0))
     for row in np.flatnonzero(both):
         levels = str(int(b.power_levels[row]))
         yield Fault(
-            f"{b.where[row]}.power_levels", levels, "either equal steps or a least power, not both"
+            f"{b.where[row]}.power_levels", levels, "must not be given together with a least power"
         )
 
 
 def _generator_faults(problem: DispatchProblem) -> Iterator[Fault]:
     table = problem.generators
     crossed = table.p_kw_min > table.p_kw_available
-    yield from _cells(table, "p_kw_min", table.p_kw_min, crossed, "at most p_kw_available")
-    yield from _cells(table, "p_kw_min", table.p_kw_min, table.p_kw_min < 0, "at least 0")
+    yield from _cells(table, "p_kw_min", table.p_kw_min, crossed, "must be at most p_kw_available")
+    yield from _cells(table, "p_kw_min", table.p_kw_min, table.p_kw_min < 0, "must be at least 0")
 
 
 def _limit_faults(problem: DispatchProblem) -> Iterator[Fault]:
     table = problem.limits
     crossed = table.p_kw_min > table.p_kw_max
-    yield from _cells(table, "p_kw_min", table.p_kw_min, crossed, "at most p_kw_max")
+    yield from _cells(table, "p_kw_min", table.p_kw_min, crossed, "must be at most p_kw_max")
     none = (np.isinf(table.p_kw_max) & np.isinf(table.p_kw_min)).all(axis=1)
     for row in np.flatnonzero(none):
-        yield Fault(table.where[row], "", "p_kw_max or p_kw_min in at least one interval")
+        yield Fault(table.where[row], "", "must have p_kw_max or p_kw_min in at least one interval")
 
 
 def _target_faults(problem: DispatchProblem) -> Iterator[Fault]:
@@ -192,9 +198,13 @@ def _target_faults(problem: DispatchProblem) -> Iterator[Fault]:
     for row in np.flatnonzero(table.energy_kwh_min > table.energy_kwh_max):
         low, high = table.energy_kwh_min[row], table.energy_kwh_max[row]
         yield Fault(
-            f"{table.where[row]}.energy_kwh_min", f"{low:g}", f"at most energy_kwh_max, {high:g}"
+            f"{table.where[row]}.energy_kwh_min",
+            f"{low:g}",
+            f"must be at most energy_kwh_max, {high:g}",
         )
     for row in np.flatnonzero(table.energy_kwh_max < 0):
         yield Fault(
-            f"{table.where[row]}.energy_kwh_max", f"{table.energy_kwh_max[row]:g}", "at least 0"
+            f"{table.where[row]}.energy_kwh_max",
+            f"{table.energy_kwh_max[row]:g}",
+            "must be at least 0",
         )

@@ -24,7 +24,7 @@ class Fault:
     Attributes:
         where: path in the document, e.g. ``batteries[3].soc_initial``.
         found: the offending value as text, or "" where something is missing.
-        allowed: what would have been accepted, in words.
+        allowed: what would have been accepted, as in "must be at least 0".
         hint: a suggestion, e.g. ``did you mean 'energy_kwh_max'?``, or "".
     """
 
@@ -62,16 +62,17 @@ class FaultList:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self._faults: list[Fault] = []
+        # A dict keeps the order and drops what two checks both saw.
+        self._faults: dict[Fault, None] = {}
 
     def add(self, where: str, found: object, allowed: str, hint: str = "") -> None:
         """Note one fault; `found` is shown as it was written."""
         text = "" if found is None else found if isinstance(found, str) else repr(found)
-        self._faults.append(Fault(where, text, allowed, hint))
+        self._faults[Fault(where, text, allowed, hint)] = None
 
     def extend(self, faults: Iterable[Fault]) -> None:
         """Note faults that another check has collected."""
-        self._faults.extend(faults)
+        self._faults.update(dict.fromkeys(faults))
 
     def __len__(self) -> int:
         return len(self._faults)
@@ -79,7 +80,7 @@ class FaultList:
     def raise_if_any(self, error: type[InvalidInputError] = InvalidInputError) -> None:
         """Raise one `error` that carries every fault, if there is any."""
         if self._faults:
-            raise error(self.source, self._faults)
+            raise error(self.source, tuple(self._faults))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -1,0 +1,286 @@
+"""The portable form of a dispatch problem: what a JSON problem file may say.
+
+These models describe the document and nothing else: types, keys and defaults. What the numbers mean
+together is checked once, on the normal form (`optimizer.checks`). `gridsim schema problem` prints
+the JSON schema that is made from them.
+
+A *series* is one number for the whole horizon, or a list with one number an interval.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+NAME_PATTERN = r"^[^\s\x00-\x1f][^\x00-\x1f]{0,199}$"
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a number")  # noqa: TRY004  pydantic collects ValueError alone
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("must be a finite number")
+    return number
+
+
+def _series(value: object) -> list[float]:
+    if not isinstance(value, list):
+        return [_number_or(value, "must be a number, or a list of numbers")]
+    if not value:
+        raise ValueError("must be a number, or a list of numbers that is not empty")
+    return [_number_or(item, "must hold numbers only", at) for at, item in enumerate(value)]
+
+
+def _open_series(value: object) -> list[float | None]:
+    """A series in which null means "none in this interval"."""
+    items = value if isinstance(value, list) else [value]
+    if not items:
+        raise ValueError("must be a number, or a list of numbers or nulls that is not empty")
+    return [
+        None if item is None else _number_or(item, "must hold numbers or nulls only", at)
+        for at, item in enumerate(items)
+    ]
+
+
+def _number_or(value: object, allowed: str, at: int | None = None) -> float:
+    try:
+        return _number(value)
+    except ValueError:
+        place = "" if at is None else f"; entry {at} is {value!r}"
+        raise ValueError(f"{allowed}{place}") from None
+
+
+def _moment(value: object) -> dt.datetime:
+    allowed = "must be an ISO 8601 moment with its UTC offset, e.g. 2023-01-16T00:00:00Z"
+    if not isinstance(value, str):
+        raise ValueError(allowed)  # noqa: TRY004  pydantic collects ValueError alone
+    try:
+        moment = dt.datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError(allowed) from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{allowed}; this one names no offset")
+    return moment
+
+
+def _schema(items: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [items, {"type": "array", "items": items, "minItems": 1}]})
+
+
+Number = Annotated[float, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
+Series = Annotated[list[float], BeforeValidator(_series), _schema({"type": "number"})]
+OpenSeries = Annotated[
+    list[float | None], BeforeValidator(_open_series), _schema({"type": ["number", "null"]})
+]
+Moment = Annotated[
+    dt.datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+
+
+class Document(BaseModel):
+    """Base of all parts of the document: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class TimeDocument(Document):
+    """The horizon: either start, step_minutes and count, or the list of instants."""
+
+    start: Moment | None = Field(None, description="Start of the first interval.")
+    step_minutes: Number | None = Field(None, description="Length of every interval.")
+    count: int | None = Field(None, description="Number of intervals, at least 1.")
+    instants: list[Moment] | None = Field(
+        None, description="The N+1 edges of N intervals, if their lengths differ."
+    )
+
+
+class TargetDocument(Document):
+    """Stored energy wanted at a moment of the horizon, also between two interval edges."""
+
+    at: Moment
+    energy_kwh_min: Number | None = Field(None, description="At least this much.")
+    energy_kwh_max: Number | None = Field(None, description="At most this much.")
+    breach_price_per_kwh: Number | None = Field(
+        None,
+        gt=0,
+        description="Price of each kWh missing or surplus. Without it the target is firm: "
+        "it yields only where nothing else is possible.",
+    )
+
+
+class EndValueDocument(Document):
+    """One piece of the value of energy left at the end of the horizon."""
+
+    energy_kwh: Number = Field(description="Width of the piece, counted from an empty store.")
+    value_per_kwh: Number = Field(description="Value of each kWh in it; never above the last one.")
+
+
+class UnitDocument(Document):
+    """Where a unit sits: in a site (settled there), in a group (limits only), or in neither."""
+
+    site_id: Name | None = Field(None, description="Site at whose meter the unit is settled.")
+    group_id: Name | None = Field(
+        None, description="Group whose limits count it; the unit is settled at its own terminals."
+    )
+
+
+class StoreDocument(UnitDocument):
+    """What batteries and charging sessions share."""
+
+    efficiency_charge: Series = Field([1.0], description="Terminal to store; above 0.")
+    efficiency_discharge: Series = Field([1.0], description="Store to terminal; above 0.")
+    standing_loss_per_h: Number = Field(
+        0.0, description="Share of the stored energy lost in an hour, 0 up to below 1."
+    )
+    p_charge_kw_min: Number = Field(0.0, description="Least power when charging.")
+    p_discharge_kw_min: Number = Field(0.0, description="Least power when discharging.")
+    power_levels: int | None = Field(
+        None, ge=1, description="Equal steps to full power; 1 means on or off."
+    )
+    wear_cost_charge_per_kwh: Number = Field(0.0, description="Per kWh at the terminals.")
+    wear_cost_discharge_per_kwh: Number = Field(0.0, description="Per kWh at the terminals.")
+    ramp_up_kw_per_h: Number | None = Field(
+        None, description="Largest rise of p_kw, per hour between the intervals' midpoints."
+    )
+    ramp_down_kw_per_h: Number | None = Field(None, description="Largest fall of p_kw.")
+    p_kw_initial: Number | None = Field(
+        None, description="Power before the horizon, for the first ramp; positive charging."
+    )
+
+
+class BatteryDocument(StoreDocument):
+    """A battery. Energies in kWh; the state of charge is energy over the largest energy_kwh_max."""
+
+    battery_id: Name
+    energy_kwh_max: Series = Field(
+        description="Upper edge of the band: a number, or one for each of the N+1 instants."
+    )
+    energy_kwh_min: Series = Field([0.0], description="Lower edge of the band, likewise.")
+    energy_kwh_initial: Number = Field(
+        description="At the start; outside the band is normal input and is led back into it."
+    )
+    p_charge_kw_max: Series = Field(description="Largest charging power, at least 0.")
+    p_discharge_kw_max: Series = Field(description="Largest discharging power, at least 0.")
+    available: Series = Field([1.0], description="Share of each interval it can be used, 0 to 1.")
+    inflow_kw: Series = Field([0.0], description="Gain of the store from elsewhere, at least 0.")
+    usage_kw: Series = Field([0.0], description="Drain of the store by its owner, at least 0.")
+    cycles_per_day_max: Number | None = Field(
+        None,
+        description="Equivalent full cycles a UTC day; both legs counted at the store, halved.",
+    )
+    targets: list[TargetDocument] = Field([], description="Energy wanted at moments.")
+    energy_value_per_kwh: Number = Field(
+        0.0, description="Value of each kWh left at the end of the horizon."
+    )
+    energy_value_pieces: list[EndValueDocument] = Field(
+        [], description="Instead of one value: pieces from an empty store up, values never rising."
+    )
+
+
+class SessionDocument(StoreDocument):
+    """A charging session: a store that is there from arrival to departure and wants energy."""
+
+    session_id: Name
+    arrival: Moment = Field(description="From when it can be charged; may lie in an interval.")
+    departure: Moment = Field(description="Until when; the target holds at this moment.")
+    energy_kwh_wanted: Number = Field(description="Energy in the store at departure.")
+    energy_kwh_initial: Number = Field(0.0, description="Energy in the store at arrival.")
+    energy_kwh_max: Number | None = Field(
+        None, description="Size of the store; without it, what is wanted."
+    )
+    p_charge_kw_max: Number
+    p_discharge_kw_max: Number = Field(0.0, description="Above 0 for vehicle to grid.")
+    breach_price_per_kwh: Number | None = Field(
+        None, gt=0, description="Price of each kWh missing at departure; without it, firm."
+    )
+
+
+class GeneratorDocument(UnitDocument):
+    """Generation that may be curtailed."""
+
+    generator_id: Name
+    p_kw_available: Series = Field(description="Output without curtailment, at least 0.")
+    p_kw_min: Series = Field([0.0], description="What cannot be curtailed.")
+    cost_per_kwh: Number = Field(0.0, description="Cost of each kWh generated.")
+
+
+class SiteDocument(Document):
+    """A meter: its net is settled at its prices. Units are in it by their site_id."""
+
+    site_id: Name
+    parent_id: Name | None = Field(None, description="Group the site is part of.")
+    load_kw: Series = Field([0.0], description="Fixed consumption, at least 0.")
+    generation_kw: Series = Field([0.0], description="Fixed generation, at least 0.")
+    price_import_per_kwh: Series | None = Field(None, description="Default: the problem's.")
+    price_export_per_kwh: Series | None = Field(None, description="Default: the problem's.")
+
+
+class GroupDocument(Document):
+    """A part of the grid whose net power can be limited; groups form a tree."""
+
+    group_id: Name
+    parent_id: Name | None = None
+    load_kw: Series = Field([0.0], description="Fixed consumption in it, not settled.")
+    generation_kw: Series = Field([0.0], description="Fixed generation in it, not settled.")
+
+
+class LimitDocument(Document):
+    """A bound on the net power (positive: import) of a group, a site, or everything."""
+
+    limit_id: Name | None = Field(None, description="Default: its place in the list.")
+    group_id: Name | None = Field(None, description="A group or a site; without it, everything.")
+    p_kw_max: OpenSeries = Field([None], description="Largest net import; null for none.")
+    p_kw_min: OpenSeries = Field(
+        [None], description="Least net import; -100 allows 100 kW of export; null for none."
+    )
+    breach_price_per_kwh: Number | None = Field(
+        None, gt=0, description="Price of each kWh beyond the limit."
+    )
+    breach_price_per_kw: Number | None = Field(
+        None, gt=0, description="Price of the largest breach of each side, once."
+    )
+
+
+class PeakChargeDocument(Document):
+    """A price on the largest net import or export over the horizon."""
+
+    peak_id: Name | None = Field(None, description="Default: its place in the list.")
+    group_id: Name | None = Field(None, description="A group or a site; without it, everything.")
+    price_per_kw: Number = Field(gt=0)
+    side: Literal["import", "export"] = "import"
+    p_kw_paid: Number = Field(0.0, ge=0, description="Peak that has been paid for already.")
+    applies: list[bool] | None = Field(None, description="Intervals that count; default: all.")
+
+
+class ProblemDocument(Document):
+    """A dispatch problem. Power in kW, positive into the unit or group; prices per kWh or kW."""
+
+    schema_version: Literal[1] = 1
+    name: str = "problem"
+    currency: str = Field("EUR", min_length=1)
+    time: TimeDocument
+    price_import_per_kwh: Series = Field(description="Paid for each kWh drawn.")
+    price_export_per_kwh: Series | None = Field(
+        None, description="Earned for each kWh delivered; default: the import price."
+    )
+    batteries: list[BatteryDocument] = []
+    sessions: list[SessionDocument] = []
+    generators: list[GeneratorDocument] = []
+    sites: list[SiteDocument] = []
+    groups: list[GroupDocument] = []
+    limits: list[LimitDocument] = []
+    peak_charges: list[PeakChargeDocument] = []
+    scenarios: Literal[1] = Field(1, description="Reserved: one scenario for now.")
+
+
+def problem_schema() -> dict[str, Any]:
+    """The JSON schema of a problem file (JSON Schema 2020-12)."""
+    schema = ProblemDocument.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
