@@ -1,4 +1,4 @@
-"""What was decided: the fleet's powers, what they leave broken, and the proof that goes with them."""
+"""What was decided: the fleet's powers, what they leave broken, and the proof that goes with it."""
 
 from __future__ import annotations
 
@@ -190,3 +190,17 @@ class Plan:
         """State of charge as a fraction of the rated energy, shape (N, T+1)."""
         rated = self.problem.batteries.energy_kwh_rated[:, None]
         return np.asarray(self.energy_kwh / np.where(rated > 0, rated, 1.0))
+
+    @property
+    def target_energy_kwh(self) -> Floats:
+        """Energy at the moment of each target, shape (K,).
+
+        Flows are even over an interval and the standing loss is taken from its first energy, so
+        what has flowed grows in proportion to the time that has passed.
+        """
+        problem, targets = self.problem, self.problem.targets
+        kept = 1.0 - problem.batteries.standing_loss_per_h[targets.battery]
+        hours = problem.grid.step_h[targets.interval]
+        first = self.energy_kwh[targets.battery, targets.interval]
+        flowed = self.energy_kwh[targets.battery, targets.interval + 1] - kept**hours * first
+        return np.asarray(kept ** (targets.share * hours) * first + targets.share * flowed)
