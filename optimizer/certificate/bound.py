@@ -1,0 +1,309 @@
+"""How much any plan could earn: a bound from multipliers alone.
+
+Each row that ties variables together is priced by its multiplier and dropped; what is left falls
+apart into single variables, each at its best on its own set. The sum is a lower bound on the cost
+of every plan, for any multipliers. Derivation: `docs/certificate.md`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optimizer.certificate import flows
+from optimizer.certificate.cost import BAND_FACTOR, idle_cost
+from optimizer.certificate.prices import NodePrices, no_multipliers, node_prices, project
+from optimizer.reach import band_yields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from optimizer.plan import Multipliers
+    from optimizer.problem import DispatchProblem
+
+    Floats = npt.NDArray[np.float64]
+    Flags = npt.NDArray[np.bool_]
+
+ROWS_PER_CHUNK = 4096
+"""Batteries at a time: their tables stay in the processor's cache and memory stays flat."""
+
+
+def profit_bound(problem: DispatchProblem, multipliers: Multipliers | None = None) -> float:
+    """No plan of `problem` earns more than this, whatever the multipliers.
+
+    Args:
+        problem: what was asked.
+        multipliers: row prices; values outside their valid range are moved into it, nan counts as
+            0. None stands for no prices at all: a valid bound, and a loose one.
+
+    Raises:
+        ValueError: a column of the multipliers has another shape than the problem asks for.
+    """
+    return idle_cost(problem).total - cost_bound(problem, multipliers)
+
+
+def cost_bound(problem: DispatchProblem, multipliers: Multipliers | None = None) -> float:
+    """No plan of `problem` costs less than this; see `profit_bound`."""
+    prices = project(problem, no_multipliers(problem) if multipliers is None else multipliers)
+    nodes = node_prices(problem, prices)
+    return math.fsum(
+        [
+            _batteries_at_best(problem, prices, nodes),
+            _generators_at_best(problem, nodes),
+            _meters_at_best(problem, prices),
+            _limit_constants(problem, prices),
+        ]
+    )
+
+
+def _generators_at_best(problem: DispatchProblem, nodes: NodePrices) -> float:
+    table, step_h = problem.generators, problem.grid.step_h
+    reduced = table.cost_per_kwh[:, None] * step_h - nodes.feed_per_kw[table.group]
+    best = np.minimum(reduced * table.p_kw_min, reduced * table.p_kw_available)
+    return math.fsum(best.sum(axis=1))
+
+
+def _meters_at_best(problem: DispatchProblem, prices: Multipliers) -> float:
+    """Settlement of sites beyond what their units and fixed load pay at the meter's price."""
+    groups, sites, step_h = problem.groups, problem.groups.is_site, problem.grid.step_h
+    if not sites.any():
+        return 0.0
+    b, table = problem.batteries, problem.generators
+    none = np.zeros(problem.shape)
+    fixed, _ = flows.group_net_kw(problem, none, np.zeros_like(table.p_kw_min))
+    low, _ = flows.group_net_kw(problem, -b.p_discharge_kw_max, table.p_kw_available)
+    high, _ = flows.group_net_kw(problem, b.p_charge_kw_max, table.p_kw_min)
+    price = prices.site_price_per_kwh[sites]
+    buy, sell = groups.price_import_per_kwh[sites], groups.price_export_per_kwh[sites]
+    ends = (low[sites], high[sites], np.clip(0.0, low[sites], high[sites]))
+    # Piecewise linear in the net with its only kink at 0, so the best is at one of these, also
+    # where the export price is the higher one and the settlement is not convex.
+    rest = [np.where(net >= 0, buy - price, sell - price) * net for net in ends]
+    best = np.minimum(np.minimum(rest[0], rest[1]), rest[2]) + price * fixed[sites]
+    return math.fsum(best @ step_h)
+
+
+def _limit_constants(problem: DispatchProblem, prices: Multipliers) -> float:
+    """Fixed load and generation at the limits' prices, less the limits themselves."""
+    limits, table = problem.limits, problem.generators
+    none = np.zeros(problem.shape)
+    fixed = flows.limit_net_kw(
+        problem, *flows.group_net_kw(problem, none, np.zeros_like(table.p_kw_min))
+    )
+    over = fixed - np.where(np.isfinite(limits.p_kw_max), limits.p_kw_max, 0.0)
+    under = np.where(np.isfinite(limits.p_kw_min), limits.p_kw_min, 0.0) - fixed
+    owed = prices.limit_max_per_kw * over + prices.limit_min_per_kw * under
+    return math.fsum(owed.sum(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """Some batteries, their price of power and energy, and their constants.
+
+    Attributes:
+        rows: the batteries.
+        charge: shape (rows, T), reduced cost of one kW of charging in each interval.
+        discharge: shape (rows, T), the same for discharging.
+        energy: shape (rows, T), reduced cost of one stored kWh at the instants 1 to T.
+        constant: shape (rows,), multipliers times right-hand sides.
+    """
+
+    rows: slice
+    charge: Floats
+    discharge: Floats
+    energy: Floats
+    constant: Floats
+
+
+def _batteries_at_best(problem: DispatchProblem, prices: Multipliers, nodes: NodePrices) -> float:
+    yields = band_yields(problem)
+    charge_kw_max, discharge_kw_max = usable_power(problem)
+    by_target = np.argsort(problem.targets.battery, kind="stable")
+    best: list[Floats] = []
+    for start in range(0, len(problem.batteries), ROWS_PER_CHUNK):
+        chunk = _balance_terms(problem, prices, nodes, slice(start, start + ROWS_PER_CHUNK))
+        _add_targets(problem, prices, chunk, by_target)
+        _add_ramps(problem, prices, chunk)
+        _add_cycles(problem, prices, chunk)
+        most = charge_kw_max[chunk.rows], discharge_kw_max[chunk.rows]
+        # Charging and discharging exclude each other, and each set's best is at 0 or at its most.
+        power = np.minimum(np.minimum(chunk.charge * most[0], chunk.discharge * most[1]), 0.0)
+        energy = _energy_at_best(problem, chunk, most, yields[chunk.rows])
+        best.append(power.sum(axis=1) + energy + chunk.constant)
+    return math.fsum(value for values in best for value in values)
+
+
+def usable_power(problem: DispatchProblem) -> tuple[Floats, Floats]:
+    """Largest charging and discharging power that is allowed at all, shapes (N, T).
+
+    Where an interval's most lies below the least power, only 0 is left.
+    """
+    b = problem.batteries
+    charge = np.where(b.p_charge_kw_max >= b.p_charge_kw_min[:, None], b.p_charge_kw_max, 0.0)
+    least = b.p_discharge_kw_min[:, None]
+    return charge, np.where(b.p_discharge_kw_max >= least, b.p_discharge_kw_max, 0.0)
+
+
+def _balance_terms(
+    problem: DispatchProblem, prices: Multipliers, nodes: NodePrices, rows: slice
+) -> _Chunk:
+    b, step_h = problem.batteries, problem.grid.step_h
+    value, after = prices.energy_value_per_kwh[rows], problem.energy_after_loss[rows]
+    group, worth = b.group[rows], value * step_h
+    wear_charge = b.wear_cost_charge_per_kwh[rows, None] * step_h
+    wear_discharge = b.wear_cost_discharge_per_kwh[rows, None] * step_h
+    energy = value.copy()
+    energy[:, :-1] -= after[:, 1:] * value[:, 1:]
+    first = after[:, 0] * value[:, 0] * b.energy_kwh_initial[rows]
+    return _Chunk(
+        rows=rows,
+        charge=nodes.draw_per_kw[group] + wear_charge - b.efficiency_charge[rows] * worth,
+        discharge=worth / b.efficiency_discharge[rows] + wear_discharge - nodes.feed_per_kw[group],
+        energy=energy,
+        constant=-first - (worth * b.inflow_kw[rows]).sum(axis=1),
+    )
+
+
+def _add_targets(
+    problem: DispatchProblem, prices: Multipliers, chunk: _Chunk, by_target: npt.NDArray[np.intp]
+) -> None:
+    targets, first_row = problem.targets, chunk.rows.start
+    batteries = targets.battery[by_target]
+    span = np.searchsorted(batteries, [first_row, first_row + len(chunk.constant)])
+    k = by_target[span[0] : span[1]]
+    row, interval = targets.battery[k] - first_row, targets.interval[k]
+    price_min, price_max = prices.target_min_per_kwh[k], prices.target_max_per_kwh[k]
+    price = price_max - price_min  # of one more kWh at the moment
+    at_first, at_last = (weights[k] * price for weights in flows.target_weights(problem))
+    np.add.at(chunk.energy, (row, interval), at_last)
+    later = interval > 0
+    np.add.at(chunk.energy, (row[later], interval[later] - 1), at_first[later])
+    initial = problem.batteries.energy_kwh_initial[targets.battery[k]]
+    owed = np.where(later, 0.0, at_first * initial)
+    owed += price_min * np.where(price_min > 0, targets.energy_kwh_min[k], 0.0)
+    owed -= price_max * np.where(price_max > 0, targets.energy_kwh_max[k], 0.0)
+    np.add.at(chunk.constant, row, owed)
+
+
+def _add_ramps(problem: DispatchProblem, prices: Multipliers, chunk: _Chunk) -> None:
+    b, hours = problem.batteries, flows.hours_between(problem)
+    up, down = b.ramp_up_kw_per_h[chunk.rows], b.ramp_down_kw_per_h[chunk.rows]
+    if not (np.isfinite(up) | np.isfinite(down)).any():
+        return
+    price_up, price_down = prices.ramp_up_per_kw[chunk.rows], prices.ramp_down_per_kw[chunk.rows]
+    step = price_up - price_down  # of one more kW than in the interval before
+    power = step.copy()
+    power[:, :-1] -= step[:, 1:]
+    np.add(chunk.charge, power, out=chunk.charge)
+    np.subtract(chunk.discharge, power, out=chunk.discharge)
+    allowed = np.where(np.isfinite(up), up, 0.0)[:, None] * price_up
+    allowed += np.where(np.isfinite(down), down, 0.0)[:, None] * price_down
+    before = np.nan_to_num(b.p_kw_initial[chunk.rows])
+    np.subtract(chunk.constant, allowed @ hours + step[:, 0] * before, out=chunk.constant)
+
+
+def _add_cycles(problem: DispatchProblem, prices: Multipliers, chunk: _Chunk) -> None:
+    b, days, step_h = problem.batteries, problem.days, problem.grid.step_h
+    cap = flows.throughput_kwh_max(problem)[chunk.rows]
+    if not np.isfinite(cap).any():
+        return
+    by_day = prices.cycles_per_kwh[chunk.rows]
+    price = by_day[:, days] * step_h
+    np.add(chunk.charge, price * b.efficiency_charge[chunk.rows], out=chunk.charge)
+    np.add(chunk.discharge, price / b.efficiency_discharge[chunk.rows], out=chunk.discharge)
+    # Only days with an interval have a row; a day without one has no cap to pay for.
+    used = by_day[:, np.unique(days)].sum(axis=1)
+    np.subtract(chunk.constant, np.where(np.isfinite(cap), cap, 0.0) * used, out=chunk.constant)
+
+
+def _energy_at_best(
+    problem: DispatchProblem, chunk: _Chunk, most: tuple[Floats, Floats], yields: Flags
+) -> Floats:
+    """Least of what stored energy costs over all instants, less its end value, shape (rows,)."""
+    low, high = _reachable(problem, chunk.rows, most, yields)
+    inner = chunk.energy[:, :-1]
+    best = np.minimum(inner * low[:, :-1], inner * high[:, :-1])
+    if yields.any():
+        best[yields] = _yielding_at_best(
+            problem, chunk, np.flatnonzero(yields), low[yields, :-1], high[yields, :-1]
+        )
+    last = _last_at_best(problem, chunk, yields, low[:, -1], high[:, -1])
+    return np.asarray(best.sum(axis=1) + last)
+
+
+def _reachable(
+    problem: DispatchProblem, rows: slice, most: tuple[Floats, Floats], yields: Flags
+) -> tuple[Floats, Floats]:
+    """Energies at the instants 1 to T that some powers lead to, cut to each band that is kept."""
+    b, step_h = problem.batteries, problem.grid.step_h
+    gain = (b.efficiency_charge[rows] * most[0] + b.inflow_kw[rows]) * step_h
+    drain = (b.inflow_kw[rows] - most[1] / b.efficiency_discharge[rows]) * step_h
+    after = problem.energy_after_loss[rows]
+    band_low = np.where(yields[:, None], -np.inf, b.energy_kwh_min[rows, 1:])
+    band_high = np.where(yields[:, None], np.inf, b.energy_kwh_max[rows, 1:])
+    low, high = np.empty_like(gain), np.empty_like(gain)
+    at_low = at_high = b.energy_kwh_initial[rows]
+    for t in range(gain.shape[1]):
+        one = np.maximum(after[:, t] * at_low + drain[:, t], band_low[:, t])
+        other = np.minimum(after[:, t] * at_high + gain[:, t], band_high[:, t])
+        # They cross by no more than rounding: a band that could not be kept would yield.
+        at_low, at_high = np.minimum(one, other), np.maximum(one, other)
+        low[:, t], high[:, t] = at_low, at_high
+    return low, high
+
+
+def _yielding_at_best(
+    problem: DispatchProblem,
+    chunk: _Chunk,
+    yielding: npt.NDArray[np.intp],
+    low: Floats,
+    high: Floats,
+) -> Floats:
+    """Where the band yields, energy outside it costs; the best is at an end or at an edge."""
+    rows = chunk.rows.start + yielding
+    edges = (
+        problem.batteries.energy_kwh_min[rows, 1:-1],
+        problem.batteries.energy_kwh_max[rows, 1:-1],
+    )
+    price = problem.firm_price_per_kwh * BAND_FACTOR
+    reduced = chunk.energy[yielding, :-1]
+    best = np.full(low.shape, np.inf)
+    for at in (low, high, np.clip(edges[0], low, high), np.clip(edges[1], low, high)):
+        outside = np.maximum(np.maximum(edges[0] - at, at - edges[1]), 0.0)
+        best = np.minimum(best, reduced * at + price * outside)
+    return best
+
+
+def _last_at_best(
+    problem: DispatchProblem, chunk: _Chunk, yields: Flags, low: Floats, high: Floats
+) -> Floats:
+    """The same for the last instant, where energy also has its end value."""
+    b, rows = problem.batteries, chunk.rows
+    edge_low, edge_high = b.energy_kwh_min[rows, -1], b.energy_kwh_max[rows, -1]
+    price = np.where(yields, problem.firm_price_per_kwh * BAND_FACTOR, 0.0)
+    starts, widths = flows.end_value_starts(problem)[rows], b.end_value_kwh[rows]
+    value = b.end_value_per_kwh[rows]
+    best = np.full(low.shape, np.inf)
+    for at in _last_candidates(low, high, edge_low, edge_high, starts, widths):
+        outside = np.maximum(np.maximum(edge_low - at, at - edge_high), 0.0)
+        earned = (value * np.clip(at[:, None] - starts, 0.0, widths)).sum(axis=1)
+        best = np.minimum(best, chunk.energy[:, -1] * at + price * outside - earned)
+    return best
+
+
+def _last_candidates(
+    low: Floats, high: Floats, edge_low: Floats, edge_high: Floats, starts: Floats, widths: Floats
+) -> Iterator[Floats]:
+    """Ends, edges of the band and every kink of the end value, within the reachable range."""
+    yield low
+    yield high
+    yield np.clip(edge_low, low, high)
+    yield np.clip(edge_high, low, high)
+    for piece in range(starts.shape[1]):
+        yield np.clip(starts[:, piece], low, high)
+        yield np.clip(starts[:, piece] + widths[:, piece], low, high)

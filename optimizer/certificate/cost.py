@@ -1,0 +1,218 @@
+"""What a plan costs, and what doing nothing costs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optimizer.certificate import flows
+from optimizer.problem import NO_GROUP
+from optimizer.reach import band_yields
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from optimizer.problem import DispatchProblem
+
+    Floats = npt.NDArray[np.float64]
+
+BAND_FACTOR = 10.0
+"""A band that must yield costs this many firm prices per kWh and instant: it yields last of all."""
+
+
+@dataclass(frozen=True)
+class CostBreakdown:
+    """Cost of a plan by cause, in the problem's currency.
+
+    Attributes:
+        settlement: energy bought less energy sold, fixed load and generation of sites included.
+        wear: of the batteries, at the terminals, both ways.
+        generation: of the curtailable generators.
+        peaks: prices on the largest breach of a limit.
+        breaches_stated: prices per kWh that limits and targets state for their own breach.
+        breaches_firm: breaches of limits and targets without a price, at the firm price.
+        band_slack: energy outside the band of batteries that cannot keep it.
+        ramp_slack: steps of power beyond a ramp.
+        end_value: worth of the energy left; lowers the cost.
+    """
+
+    settlement: float
+    wear: float
+    generation: float
+    peaks: float
+    breaches_stated: float
+    breaches_firm: float
+    band_slack: float
+    ramp_slack: float
+    end_value: float
+
+    @property
+    def total(self) -> float:
+        """The cost."""
+        return math.fsum(
+            [
+                self.settlement,
+                self.wear,
+                self.generation,
+                self.peaks,
+                self.breaches_stated,
+                self.breaches_firm,
+                self.band_slack,
+                self.ramp_slack,
+                -self.end_value,
+            ]
+        )
+
+
+def cost_of(
+    problem: DispatchProblem, p_charge_kw: Floats, p_discharge_kw: Floats, generation_kw: Floats
+) -> CostBreakdown:
+    """Cost of running these powers; energies follow from them by the balance.
+
+    Args:
+        problem: what was asked.
+        p_charge_kw: shape (N, T), ≥ 0, at the terminals.
+        p_discharge_kw: shape (N, T), ≥ 0.
+        generation_kw: shape (M, T), ≥ 0.
+    """
+    p_kw = p_charge_kw - p_discharge_kw
+    energy = flows.stored_energy_kwh(problem, p_charge_kw, p_discharge_kw)
+    net, whole = flows.group_net_kw(problem, p_kw, generation_kw)
+    peaks, stated, firm = _limit_costs(problem, flows.limit_net_kw(problem, net, whole))
+    target_stated, target_firm = _target_costs(problem, energy)
+    return CostBreakdown(
+        settlement=_settlement(problem, p_charge_kw, p_discharge_kw, generation_kw, net),
+        wear=_wear(problem, p_charge_kw, p_discharge_kw),
+        generation=_generation(problem, generation_kw),
+        peaks=peaks,
+        breaches_stated=stated + target_stated,
+        breaches_firm=firm + target_firm,
+        band_slack=_band_slack(problem, energy),
+        ramp_slack=_ramp_slack(problem, p_kw),
+        end_value=math.fsum(flows.end_value(problem, energy[:, -1])),
+    )
+
+
+def idle_cost(problem: DispatchProblem) -> CostBreakdown:
+    """Cost of doing nothing: batteries at 0 kW, sessions not served, generation as available.
+
+    Limits are charged as for any plan; targets, bands and ramps are not.
+    """
+    rest = np.zeros(problem.shape)
+    available = problem.generators.p_kw_available
+    energy = flows.stored_energy_kwh(problem, rest, rest)
+    net, whole = flows.group_net_kw(problem, rest, available)
+    peaks, stated, firm = _limit_costs(problem, flows.limit_net_kw(problem, net, whole))
+    return CostBreakdown(
+        settlement=_settlement(problem, rest, rest, available, net),
+        wear=0.0,
+        generation=_generation(problem, available),
+        peaks=peaks,
+        breaches_stated=stated,
+        breaches_firm=firm,
+        band_slack=0.0,
+        ramp_slack=0.0,
+        end_value=math.fsum(flows.end_value(problem, energy[:, -1])),
+    )
+
+
+def gross_traded_value(
+    problem: DispatchProblem, p_charge_kw: Floats, p_discharge_kw: Floats, generation_kw: Floats
+) -> float:
+    """Energy that batteries move at their terminals, each kWh at the size of its market price.
+
+    Outside every site the import price counts for charging and the export price for discharging;
+    at a site the price of its meter in the interval: import price where it draws, else export.
+    """
+    p_kw = p_charge_kw - p_discharge_kw
+    groups, site = problem.groups, problem.battery_site
+    buy = np.broadcast_to(np.abs(problem.price_import_per_kwh), p_kw.shape)
+    sell = np.broadcast_to(np.abs(problem.price_export_per_kwh), p_kw.shape)
+    if groups.is_site.any():
+        net, _ = flows.group_net_kw(problem, p_kw, generation_kw)
+        meter = np.abs(np.where(net >= 0, groups.price_import_per_kwh, groups.price_export_per_kwh))
+        inside = (site != NO_GROUP)[:, None]
+        buy, sell = np.where(inside, meter[site], buy), np.where(inside, meter[site], sell)
+    return _total((buy * p_charge_kw + sell * p_discharge_kw) * problem.grid.step_h)
+
+
+def _total(values: Floats) -> float:
+    """Sum of a table: pairwise along rows, compensated across them."""
+    return math.fsum(values.sum(axis=1))
+
+
+def _settlement(
+    problem: DispatchProblem,
+    p_charge_kw: Floats,
+    p_discharge_kw: Floats,
+    generation_kw: Floats,
+    net_kw: Floats,
+) -> float:
+    buy = problem.price_import_per_kwh * problem.grid.step_h
+    sell = problem.price_export_per_kwh * problem.grid.step_h
+    loose = problem.battery_site == NO_GROUP
+    feeding = problem.generator_site == NO_GROUP
+    groups, sites = problem.groups, problem.groups.is_site
+    metered = net_kw[sites]
+    paid = np.maximum(metered, 0.0) * groups.price_import_per_kwh[sites]
+    earned = np.maximum(-metered, 0.0) * groups.price_export_per_kwh[sites]
+    return math.fsum(
+        [
+            _total(p_charge_kw[loose] * buy),
+            -_total(p_discharge_kw[loose] * sell),
+            -_total(generation_kw[feeding] * sell),
+            _total(paid * problem.grid.step_h),
+            -_total(earned * problem.grid.step_h),
+        ]
+    )
+
+
+def _wear(problem: DispatchProblem, p_charge_kw: Floats, p_discharge_kw: Floats) -> float:
+    b, step_h = problem.batteries, problem.grid.step_h
+    charge = (p_charge_kw @ step_h) * b.wear_cost_charge_per_kwh
+    return math.fsum(charge + (p_discharge_kw @ step_h) * b.wear_cost_discharge_per_kwh)
+
+
+def _generation(problem: DispatchProblem, generation_kw: Floats) -> float:
+    return math.fsum((generation_kw @ problem.grid.step_h) * problem.generators.cost_per_kwh)
+
+
+def _limit_costs(problem: DispatchProblem, net_kw: Floats) -> tuple[float, float, float]:
+    """Peaks, stated breaches and firm breaches."""
+    limits, step_h = problem.limits, problem.grid.step_h
+    peaks, stated, firm = [0.0], [0.0], [0.0]
+    for breach in (
+        np.maximum(net_kw - limits.p_kw_max, 0.0),
+        np.maximum(limits.p_kw_min - net_kw, 0.0),
+    ):
+        energy = breach @ step_h
+        peaks.extend(breach.max(axis=1) * limits.breach_price_per_kw)
+        stated.extend(energy * limits.breach_price_per_kwh)
+        firm.extend(energy[limits.is_firm] * problem.firm_price_per_kwh)
+    return math.fsum(peaks), math.fsum(stated), math.fsum(firm)
+
+
+def _target_costs(problem: DispatchProblem, energy_kwh: Floats) -> tuple[float, float]:
+    """Stated and firm breaches."""
+    targets = problem.targets
+    reached = flows.target_energy_kwh(problem, energy_kwh)
+    missed = np.maximum(targets.energy_kwh_min - reached, 0.0)
+    missed += np.maximum(reached - targets.energy_kwh_max, 0.0)
+    firm = math.fsum(missed[targets.is_firm]) * problem.firm_price_per_kwh
+    return math.fsum(missed * targets.breach_price_per_kwh), firm
+
+
+def _band_slack(problem: DispatchProblem, energy_kwh: Floats) -> float:
+    rows = np.flatnonzero(band_yields(problem))
+    b, energy = problem.batteries, energy_kwh[rows, 1:]
+    outside = np.maximum(b.energy_kwh_min[rows, 1:] - energy, 0.0)
+    outside += np.maximum(energy - b.energy_kwh_max[rows, 1:], 0.0)
+    return _total(outside) * problem.firm_price_per_kwh * BAND_FACTOR
+
+
+def _ramp_slack(problem: DispatchProblem, p_kw: Floats) -> float:
+    up, down = flows.ramp_excess_kw(problem, p_kw, flows.ramped_rows(problem))
+    return _total((up + down) * problem.grid.step_h) * problem.firm_price_per_kwh

@@ -1,0 +1,149 @@
+"""What powers lead to: stored energy, nets of groups, energy at a target's moment, steps of power.
+
+Written from the equations alone and shared with nothing that plans: a slip in the model that found
+a plan cannot repeat itself here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optimizer.problem import NO_GROUP
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from optimizer.problem import DispatchProblem, Groups
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+
+
+def stored_energy_kwh(
+    problem: DispatchProblem, p_charge_kw: Floats, p_discharge_kw: Floats
+) -> Floats:
+    """Energy by instant that the powers lead to, shape (N, T+1)."""
+    b, step_h = problem.batteries, problem.grid.step_h
+    energy = np.empty((len(b), len(step_h) + 1))
+    energy[:, 0] = b.energy_kwh_initial
+    for t, hours in enumerate(step_h):
+        gain_kw = b.efficiency_charge[:, t] * p_charge_kw[:, t] + b.inflow_kw[:, t]
+        drain_kw = p_discharge_kw[:, t] / b.efficiency_discharge[:, t]
+        after = problem.energy_after_loss[:, t]
+        energy[:, t + 1] = after * energy[:, t] + (gain_kw - drain_kw) * hours
+    return energy
+
+
+def throughput_kwh(problem: DispatchProblem, p_charge_kw: Floats, p_discharge_kw: Floats) -> Floats:
+    """Energy moved at the store by UTC day, both legs added, shape (N, D)."""
+    b, days = problem.batteries, problem.days
+    at_store_kw = b.efficiency_charge * p_charge_kw + p_discharge_kw / b.efficiency_discharge
+    moved = at_store_kw * problem.grid.step_h
+    by_day = np.zeros((len(b), int(days[-1]) + 1))
+    for day in np.unique(days):
+        by_day[:, day] = moved[:, days == day].sum(axis=1)
+    return by_day
+
+
+def throughput_kwh_max(problem: DispatchProblem) -> Floats:
+    """Cap on the throughput of a day, shape (N,); inf where there is none."""
+    b = problem.batteries
+    rated = b.energy_kwh_rated
+    # A store of no size moves nothing; without the guard an uncapped one would be 0 · inf.
+    cycles = np.where(np.isfinite(b.cycles_per_day_max), b.cycles_per_day_max, 0.0)
+    return np.where(np.isfinite(b.cycles_per_day_max), 2.0 * rated * cycles, np.inf)
+
+
+def target_weights(problem: DispatchProblem) -> tuple[Floats, Floats]:
+    """Weights of the energies at both ends of its interval in the energy at a target's moment."""
+    targets = problem.targets
+    after = problem.energy_after_loss[targets.battery, targets.interval]
+    return after**targets.share - targets.share * after, np.asarray(targets.share)
+
+
+def target_energy_kwh(problem: DispatchProblem, energy_kwh: Floats) -> Floats:
+    """Stored energy at each target's moment, shape (K,)."""
+    targets = problem.targets
+    first, last = target_weights(problem)
+    at_first = energy_kwh[targets.battery, targets.interval]
+    at_last = energy_kwh[targets.battery, targets.interval + 1]
+    return np.asarray(first * at_first + last * at_last)
+
+
+def hours_between(problem: DispatchProblem) -> Floats:
+    """Hours from the middle of the interval before to the middle of each, shape (T,)."""
+    step_h = problem.grid.step_h
+    before = np.concatenate([step_h[:1], step_h[:-1]])
+    return np.asarray((before + step_h) / 2)
+
+
+def ramped_rows(problem: DispatchProblem) -> Ints:
+    """Batteries with a ramp limit."""
+    b = problem.batteries
+    limited = np.isfinite(b.ramp_up_kw_per_h) | np.isfinite(b.ramp_down_kw_per_h)
+    return np.flatnonzero(limited)
+
+
+def ramp_excess_kw(problem: DispatchProblem, p_kw: Floats, rows: Ints) -> tuple[Floats, Floats]:
+    """How far the steps of power of `rows` exceed their ramp, up and down, shapes (rows, T)."""
+    b, hours = problem.batteries, hours_between(problem)
+    before = np.concatenate([b.p_kw_initial[rows, None], p_kw[rows, :-1]], axis=1)
+    step = p_kw[rows] - before
+    step[:, 0] = np.where(np.isnan(b.p_kw_initial[rows]), 0.0, step[:, 0])
+    up = step - b.ramp_up_kw_per_h[rows, None] * hours
+    down = -step - b.ramp_down_kw_per_h[rows, None] * hours
+    return np.maximum(up, 0.0), np.maximum(down, 0.0)
+
+
+def end_value(problem: DispatchProblem, final_kwh: Floats) -> Floats:
+    """Value of the energy left, shape (N,); below an empty store it is 0."""
+    starts, widths = end_value_starts(problem), problem.batteries.end_value_kwh
+    filled = np.clip(final_kwh[:, None] - starts, 0.0, widths)
+    return np.asarray((problem.batteries.end_value_per_kwh * filled).sum(axis=1))
+
+
+def end_value_starts(problem: DispatchProblem) -> Floats:
+    """Energy at which each piece of the end value starts, shape (N, P)."""
+    starts = np.cumsum(problem.batteries.end_value_kwh, axis=1)
+    starts[:, 1:] = starts[:, :-1].copy()
+    starts[:, :1] = 0.0
+    return starts
+
+
+def levels(groups: Groups) -> list[Ints]:
+    """Groups by depth in the tree, the top first."""
+    depth = np.zeros(len(groups), dtype=np.int64)
+    at = np.asarray(groups.parent)
+    while (at != NO_GROUP).any():
+        below = at != NO_GROUP
+        depth += below
+        at = np.where(below, groups.parent[at], NO_GROUP)
+    return [np.flatnonzero(depth == level) for level in range(int(depth.max(initial=-1)) + 1)]
+
+
+def group_net_kw(
+    problem: DispatchProblem, p_kw: Floats, generation_kw: Floats
+) -> tuple[Floats, Floats]:
+    """Net of each group with everything below it, shape (G, T), and of the whole, shape (T,)."""
+    groups = problem.groups
+    net = np.asarray(groups.load_kw - groups.generation_kw)
+    loose = np.zeros(len(problem.grid))
+    for unit_group, power in (
+        (problem.batteries.group, p_kw),
+        (problem.generators.group, -generation_kw),
+    ):
+        inside = unit_group != NO_GROUP
+        np.add.at(net, unit_group[inside], power[inside])
+        loose += power[~inside].sum(axis=0)
+    for members in reversed(levels(groups)[1:]):
+        np.add.at(net, groups.parent[members], net[members])
+    tops = net[groups.parent == NO_GROUP].sum(axis=0)
+    return net, np.asarray(tops + loose)
+
+
+def limit_net_kw(problem: DispatchProblem, net_kw: Floats, whole_kw: Floats) -> Floats:
+    """Net that each limit bounds, shape (L, T)."""
+    nets = np.concatenate([net_kw, whole_kw[None, :]])
+    return np.asarray(nets[problem.limits.group])  # NO_GROUP is −1: the last row, the whole

@@ -1,0 +1,298 @@
+"""Every rule that a plan claims to keep, checked on its arrays.
+
+Energies, nets and throughputs are computed again from the powers. A breach that the plan reports,
+at its full size, is no violation; one that it hides or plays down is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optimizer.certificate import flows
+from optimizer.reach import band_yields
+from twins.timegrid import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from optimizer.plan import Plan
+    from optimizer.problem import DispatchProblem
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+
+TOLERANCE = 1e-6
+"""Violations up to this relative size are a solver's rounding and are not listed."""
+_NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One rule that a plan claims to keep and does not.
+
+    Attributes:
+        rule: "finite", "balance", "charge power", "discharge power", "exclusion", "charge step",
+            "discharge step", "generation", "cycles", "band", "ramp", "target" or "limit".
+        name: id of the battery, generator or limit.
+        at: start of the interval, the instant (balance, band) or the moment (target), RFC 3339.
+        size: how far it is broken, beyond what was reported.
+        unit: of `size`.
+        relative: ``size / max(1, |limit|)``.
+    """
+
+    rule: str
+    name: str
+    at: str
+    size: float
+    unit: str
+    relative: float
+
+    def __str__(self) -> str:
+        return f"{self.rule} of {self.name} at {self.at}: off by {self.size:.6g} {self.unit}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Excess:
+    """Unreported excess over one rule; rows are units, columns moments."""
+
+    rule: str
+    unit: str
+    names: Sequence[str]
+    size: Floats
+    limit: Floats | float
+    moment: Callable[[int, int], np.datetime64]
+
+    def relative(self) -> Floats:
+        scale = np.maximum(1.0, np.abs(self.limit))
+        # An infinite limit is never exceeded; an infinite excess must not become nan.
+        return np.asarray(self.size / np.where(np.isfinite(scale), scale, 1.0))
+
+
+def check(plan: Plan, tolerance: float = TOLERANCE) -> list[Violation]:
+    """Violations larger than `tolerance` (relative), one for each rule and unit: its worst moment.
+
+    Raises:
+        ValueError: an array of the plan has another shape than the problem asks for.
+    """
+    found: list[Violation] = []
+    for excess in _all_rules(plan):
+        relative = excess.relative()
+        if not relative.size:
+            continue
+        worst = relative.argmax(axis=1)
+        rows = np.flatnonzero(relative.max(axis=1) > tolerance)
+        for row in map(int, rows):
+            at = int(worst[row])
+            size, share = float(excess.size[row, at]), float(relative[row, at])
+            when = iso(excess.moment(row, at))
+            found.append(Violation(excess.rule, excess.names[row], when, size, excess.unit, share))
+    return sorted(found, key=lambda violation: -violation.relative)
+
+
+def worst_violation(plan: Plan) -> float:
+    """The largest violation of any rule, relative to ``max(1, |limit|)``; inf for nan in the plan.
+
+    Raises:
+        ValueError: an array of the plan has another shape than the problem asks for.
+    """
+    return max(float(excess.relative().max(initial=0.0)) for excess in _all_rules(plan))
+
+
+def _all_rules(plan: Plan) -> Iterator[_Excess]:
+    _check_shapes(plan)
+    unfinished = list(_not_finite(plan))
+    if any(excess.size.any() for excess in unfinished):
+        yield from unfinished  # nothing else can be said about nan
+        return
+    yield from _power_rules(plan)
+    yield from _generation_rules(plan)
+    energy = flows.stored_energy_kwh(plan.problem, plan.p_charge_kw, plan.p_discharge_kw)
+    reported = _Reported(plan)
+    yield from _energy_rules(plan, energy, reported)
+    yield from _target_rules(plan.problem, energy, reported)
+    yield from _ramp_rules(plan, reported)
+    yield from _limit_rules(plan, reported)
+
+
+def _check_shapes(plan: Plan) -> None:
+    batteries, intervals = plan.problem.shape
+    wanted = {
+        "p_charge_kw": (batteries, intervals),
+        "p_discharge_kw": (batteries, intervals),
+        "energy_kwh": (batteries, intervals + 1),
+        "generation_kw": (len(plan.problem.generators), intervals),
+    }
+    for name, shape in wanted.items():
+        if getattr(plan, name).shape != shape:
+            raise ValueError(f"{name} has shape {getattr(plan, name).shape}, must be {shape}")
+
+
+def _not_finite(plan: Plan) -> Iterator[_Excess]:
+    starts = plan.problem.grid.instants
+    names = plan.problem.batteries.battery_id
+    for values, unit, owners in (
+        (plan.p_charge_kw, "kW", names),
+        (plan.p_discharge_kw, "kW", names),
+        (plan.energy_kwh, "kWh", names),
+        (plan.generation_kw, "kW", plan.problem.generators.generator_id),
+    ):
+        size = np.where(np.isfinite(values), 0.0, np.inf)
+        yield _Excess("finite", unit, owners, size, 1.0, lambda _, at: starts[at])
+
+
+def _power_rules(plan: Plan) -> Iterator[_Excess]:
+    b, starts = plan.problem.batteries, plan.problem.grid.starts
+    names = b.battery_id
+    for side, power, most, least in (
+        ("charge", plan.p_charge_kw, b.p_charge_kw_max, b.p_charge_kw_min),
+        ("discharge", plan.p_discharge_kw, b.p_discharge_kw_max, b.p_discharge_kw_min),
+    ):
+        outside = np.maximum(power - most, -np.minimum(power, 0.0))
+        yield _Excess(
+            f"{side} power", "kW", names, np.maximum(outside, 0.0), most, lambda _, at: starts[at]
+        )
+        rows = np.flatnonzero(b.is_discrete)
+        off = _off_step(power[rows], most[rows], least[rows], b.power_levels[rows])
+        step_names = [names[row] for row in rows]
+        yield _Excess(f"{side} step", "kW", step_names, off, most[rows], lambda _, at: starts[at])
+    both = np.maximum(np.minimum(plan.p_charge_kw, plan.p_discharge_kw), 0.0)
+    yield _Excess("exclusion", "kW", names, both, 0.0, lambda _, at: starts[at])
+
+
+def _off_step(power: Floats, most: Floats, least: Floats, power_levels: Ints) -> Floats:
+    """Distance of each power to the nearest that its battery can take, inside its limits."""
+    count = np.maximum(power_levels, 1)[:, None]
+    inside = np.clip(power, 0.0, most)
+    step = np.where(most > 0, most, 1.0) / count
+    to_level = np.abs(inside - np.round(inside / step) * step)
+    floor = least[:, None]
+    # Below the least power a battery is either off or, where it can, lifted to that power.
+    to_least = np.where(most >= floor, np.minimum(inside, np.abs(floor - inside)), inside)
+    to_range = np.where((inside >= floor) & (most >= floor), 0.0, to_least)
+    return np.asarray(np.where(power_levels[:, None] > 0, to_level, to_range))
+
+
+def _generation_rules(plan: Plan) -> Iterator[_Excess]:
+    table, starts = plan.problem.generators, plan.problem.grid.starts
+    over = np.maximum(plan.generation_kw - table.p_kw_available, 0.0)
+    under = np.maximum(table.p_kw_min - plan.generation_kw, 0.0)
+    limit = np.where(over > 0, table.p_kw_available, table.p_kw_min)
+    names = table.generator_id
+    yield _Excess("generation", "kW", names, over + under, limit, lambda _, at: starts[at])
+
+
+def _energy_rules(plan: Plan, energy: Floats, reported: _Reported) -> Iterator[_Excess]:
+    problem = plan.problem
+    b, instants = problem.batteries, problem.grid.instants
+    names = b.battery_id
+    drift = np.abs(plan.energy_kwh - energy)
+    yield _Excess("balance", "kWh", names, drift, energy, lambda _, at: instants[at])
+    days = problem.days
+    moved = flows.throughput_kwh(problem, plan.p_charge_kw, plan.p_discharge_kw)
+    cap = flows.throughput_kwh_max(problem)[:, None]
+    over = np.maximum(moved - cap, 0.0)
+    yield _Excess(
+        "cycles", "kWh", names, over, cap, lambda _, day: instants[np.argmax(days == day)]
+    )
+    for side, edge, outside in (
+        ("above", b.energy_kwh_max[:, 1:], energy[:, 1:] - b.energy_kwh_max[:, 1:]),
+        ("below", b.energy_kwh_min[:, 1:], b.energy_kwh_min[:, 1:] - energy[:, 1:]),
+    ):
+        outside = np.maximum(outside, 0.0)
+        known = reported.table("band", side, names, instants[1:])
+        # Only a band that cannot be kept may be broken by word of a report.
+        hidden = np.where(band_yields(problem)[:, None], outside - known, outside)
+        yield _Excess(
+            "band", "kWh", names, np.maximum(hidden, 0.0), edge, lambda _, at: instants[at + 1]
+        )
+
+
+def _target_rules(
+    problem: DispatchProblem, energy: Floats, reported: _Reported
+) -> Iterator[_Excess]:
+    targets = problem.targets
+    reached = flows.target_energy_kwh(problem, energy)
+    names = [problem.batteries.battery_id[battery] for battery in targets.battery]
+    moments = target_moments(problem)
+    for side, edge, outside in (
+        ("below", targets.energy_kwh_min, targets.energy_kwh_min - reached),
+        ("above", targets.energy_kwh_max, reached - targets.energy_kwh_max),
+    ):
+        known = [reported.size("target", names[k], moments[k], side) for k in range(len(names))]
+        hidden = np.maximum(np.maximum(outside, 0.0) - np.array(known), 0.0)
+        yield _Excess(
+            "target", "kWh", names, hidden[:, None], edge[:, None], lambda row, _: moments[row]
+        )
+
+
+def target_moments(problem: DispatchProblem) -> npt.NDArray[np.datetime64]:
+    """The moment of each target, shape (K,)."""
+    instants, targets = problem.grid.instants, problem.targets
+    length_ns = np.diff(instants)[targets.interval].astype(np.int64)
+    passed = np.round(length_ns * targets.share).astype("timedelta64[ns]")
+    return np.asarray(instants[targets.interval] + passed)
+
+
+def _ramp_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
+    problem = plan.problem
+    starts, hours = problem.grid.starts, flows.hours_between(problem)
+    rows = flows.ramped_rows(problem)
+    names = [problem.batteries.battery_id[row] for row in rows]
+    b = problem.batteries
+    excess = flows.ramp_excess_kw(problem, plan.p_charge_kw - plan.p_discharge_kw, rows)
+    for side, outside, rate in (
+        ("above", excess[0], b.ramp_up_kw_per_h),
+        ("below", excess[1], b.ramp_down_kw_per_h),
+    ):
+        known = reported.table("ramp", side, names, starts)
+        hidden = np.maximum(outside / hours - known, 0.0)
+        yield _Excess("ramp", "kW/h", names, hidden, rate[rows, None], lambda _, at: starts[at])
+
+
+def _limit_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
+    problem, limits = plan.problem, plan.problem.limits
+    starts = problem.grid.starts
+    p_kw = plan.p_charge_kw - plan.p_discharge_kw
+    net = flows.limit_net_kw(problem, *flows.group_net_kw(problem, p_kw, plan.generation_kw))
+    for side, edge, outside in (
+        ("above", limits.p_kw_max, net - limits.p_kw_max),
+        ("below", limits.p_kw_min, limits.p_kw_min - net),
+    ):
+        known = reported.table("limit", side, limits.limit_id, starts)
+        hidden = np.maximum(np.maximum(outside, 0.0) - known, 0.0)
+        yield _Excess("limit", "kW", limits.limit_id, hidden, edge, lambda _, at: starts[at])
+
+
+class _Reported:
+    """Looks up the breaches that a plan admits; moments agree to the millisecond."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._sizes: dict[tuple[str, str, int, str], float] = {}
+        for breach in plan.breaches:
+            moment = np.datetime64(breach.at.removesuffix("Z"), "ns")
+            key = (breach.kind, breach.name, _milliseconds(moment), breach.side)
+            self._sizes[key] = max(breach.size, self._sizes.get(key, 0.0))
+        self._kinds = {(kind, name, side) for kind, name, _, side in self._sizes}
+
+    def size(self, kind: str, name: str, moment: np.datetime64, side: str) -> float:
+        """Reported size of one breach, 0 where there is none."""
+        return self._sizes.get((kind, name, _milliseconds(moment), side), 0.0)
+
+    def table(
+        self, kind: str, side: str, names: Sequence[str], moments: npt.NDArray[np.datetime64]
+    ) -> Floats:
+        """Reported sizes by name and moment."""
+        sizes = np.zeros((len(names), len(moments)))
+        for row, name in enumerate(names):
+            if (kind, name, side) in self._kinds:
+                sizes[row] = [self.size(kind, name, moment, side) for moment in moments]
+        return sizes
+
+
+def _milliseconds(moment: np.datetime64) -> int:
+    return round(int(moment.astype(np.int64)) / _NS_PER_MS)
