@@ -3,6 +3,7 @@
 from twins.faults import Fault, FaultList, InvalidInputError, did_you_mean
 from twins.fleet import BatterySpec, Fleet, FleetError
 from twins.parameters import TechnologyError
+from twins.replay import replay
 from twins.technology import (
     TECHNOLOGIES,
     Ageing,
@@ -13,6 +14,7 @@ from twins.technology import (
     technology_from_mapping,
 )
 from twins.timegrid import TimeGrid, iso, to_utc
+from twins.uncertainty import Uncertainty
 
 __all__ = [
     "TECHNOLOGIES",
@@ -29,8 +31,10 @@ __all__ = [
     "TechnologyError",
     "Thermal",
     "TimeGrid",
+    "Uncertainty",
     "did_you_mean",
     "iso",
+    "replay",
     "technology_from_mapping",
     "to_utc",
 ]

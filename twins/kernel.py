@@ -1,0 +1,190 @@
+"""The physics of one battery, compiled: what a piece of time does to it.
+
+Between two ticks of its controller's clock a battery has fixed power limits, and `step` moves
+energy through the converter. On the tick, `tick` takes the standing losses, moves the temperature
+and sets the limits anew (Lie splitting). `observe` says what would be read in between. Nothing here
+keeps state: each function takes numbers and gives numbers, for one battery.
+
+Every battery is one record of `PARAMETERS`, all in kW, kWh, hours and °C.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from twins.clock import TICK_H
+from twins.jit import compiled
+
+PARAMETERS = np.dtype(
+    [
+        (name, np.float64)
+        for name in (
+            "capacity_kwh",
+            "energy_kwh_min",
+            "energy_kwh_max",
+            "energy_kwh_initial",
+            "p_charge_kw_max",
+            "p_discharge_kw_max",
+            "p_kw_rated",
+            "s_kva_max",
+            # Converter loss, already in kW, 1 and 1/kW.
+            "charge_standby_kw",
+            "charge_linear",
+            "charge_quadratic_per_kw",
+            "discharge_standby_kw",
+            "discharge_linear",
+            "discharge_quadratic_per_kw",
+            "idle_kw",
+            "store_efficiency_charge",
+            "store_efficiency_discharge",
+            "resistance_per_kw",
+            "keep_per_h",
+            "constant_loss_kw",
+            "charge_soc_start",
+            "charge_fall",
+            "charge_share_end",
+            "discharge_soc_start",
+            "discharge_fall",
+            "discharge_share_end",
+            "charge_cold_stop_c",
+            "charge_cold_start_c",
+            "discharge_cold_stop_c",
+            "discharge_cold_start_c",
+            "hot_start_c",
+            "hot_stop_c",
+            "heat_capacity_kwh_per_k",
+            "conductance_kw_per_k",
+            # The same over one whole tick, so that the common case needs no power or exponential.
+            "keep_tick",
+            "decay_tick",
+        )
+    ]
+)
+
+
+@compiled
+def step(
+    b: Any,
+    energy_kwh: float,
+    p_kw: float,
+    p_charge_kw_limit: float,
+    p_discharge_kw_limit: float,
+    hours: float,
+) -> tuple[float, float, float]:
+    """Ask for `p_kw` (positive charges) over `hours` between two ticks.
+
+    Returns:
+        Mean power delivered at the terminals (kW), stored energy after it (kWh), and the heat that
+        it left in the cells (kWh).
+    """
+    if p_kw > 0.0 and p_charge_kw_limit > 0.0:
+        return _charge(b, energy_kwh, min(p_kw, p_charge_kw_limit), hours)
+    if p_kw < 0.0 and p_discharge_kw_limit > 0.0:
+        return _discharge(b, energy_kwh, min(-p_kw, p_discharge_kw_limit), hours)
+    if energy_kwh <= b.energy_kwh_min:
+        return 0.0, energy_kwh, 0.0
+    return 0.0, max(b.energy_kwh_min, energy_kwh - b.idle_kw * hours), 0.0
+
+
+@compiled
+def _charge(b: Any, energy_kwh: float, p_kw: float, hours: float) -> tuple[float, float, float]:
+    room_kwh = b.energy_kwh_max - energy_kwh
+    if room_kwh <= 0.0:
+        # Full: the terminals feed the electronics, and the store is left alone.
+        return min(p_kw, b.idle_kw), energy_kwh, 0.0
+    loss_kw = b.charge_standby_kw + p_kw * (b.charge_linear + p_kw * b.charge_quadratic_per_kw)
+    inner_kw = p_kw - loss_kw
+    if inner_kw <= 0.0:
+        # Less than the converter itself needs: it keeps what comes, and nothing is stored.
+        return p_kw, energy_kwh, 0.0
+    rate_kw = b.store_efficiency_charge * inner_kw * (1.0 - b.resistance_per_kw * inner_kw)
+    if rate_kw * hours <= room_kwh:
+        return p_kw, energy_kwh + rate_kw * hours, (inner_kw - rate_kw) * hours
+    rate_kw = room_kwh / hours
+    wanted = rate_kw / b.store_efficiency_charge
+    inner_kw = 2.0 * wanted / (1.0 + math.sqrt(1.0 - 4.0 * b.resistance_per_kw * wanted))
+    root = 1.0 - b.charge_linear
+    below = root * root - 4.0 * b.charge_quadratic_per_kw * (b.charge_standby_kw + inner_kw)
+    fitting_kw = 2.0 * (b.charge_standby_kw + inner_kw) / (root + math.sqrt(max(0.0, below)))
+    return min(p_kw, fitting_kw), b.energy_kwh_max, (inner_kw - rate_kw) * hours
+
+
+@compiled
+def _discharge(b: Any, energy_kwh: float, p_kw: float, hours: float) -> tuple[float, float, float]:
+    left_kwh = energy_kwh - b.energy_kwh_min
+    if left_kwh <= 0.0:
+        return 0.0, energy_kwh, 0.0
+    loss_kw = b.discharge_standby_kw + p_kw * (
+        b.discharge_linear + p_kw * b.discharge_quadratic_per_kw
+    )
+    inner_kw = p_kw + loss_kw
+    rate_kw = inner_kw * (1.0 + b.resistance_per_kw * inner_kw) / b.store_efficiency_discharge
+    if rate_kw * hours <= left_kwh:
+        return -p_kw, energy_kwh - rate_kw * hours, (rate_kw - inner_kw) * hours
+    rate_kw = left_kwh / hours
+    given = rate_kw * b.store_efficiency_discharge
+    inner_kw = 2.0 * given / (1.0 + math.sqrt(1.0 + 4.0 * b.resistance_per_kw * given))
+    outer_kw = inner_kw - b.discharge_standby_kw
+    if outer_kw <= 0.0:
+        # The last of the store goes into the converter itself.
+        return 0.0, b.energy_kwh_min, 0.0
+    root = 1.0 + b.discharge_linear
+    below = root * root + 4.0 * b.discharge_quadratic_per_kw * outer_kw
+    fitting_kw = 2.0 * outer_kw / (root + math.sqrt(below))
+    return -min(p_kw, fitting_kw), b.energy_kwh_min, (rate_kw - inner_kw) * hours
+
+
+@compiled
+def drained(b: Any, energy_kwh: float, hours: float) -> float:
+    """Stored energy after `hours` of standing and constant loss, which stop at the band's foot."""
+    if energy_kwh <= b.energy_kwh_min:
+        return energy_kwh
+    keep = b.keep_tick if hours == TICK_H else b.keep_per_h**hours
+    return float(max(b.energy_kwh_min, energy_kwh * keep - b.constant_loss_kw * hours))
+
+
+@compiled
+def warmed(b: Any, temperature_c: float, heat_kwh: float, ambient_c: float, hours: float) -> float:
+    """Cell temperature after `hours` at `ambient_c` with `heat_kwh` spread evenly over them."""
+    if b.heat_capacity_kwh_per_k == 0.0:
+        return float(ambient_c)
+    if b.conductance_kw_per_k == 0.0:
+        return float(temperature_c + heat_kwh / b.heat_capacity_kwh_per_k)
+    if hours == TICK_H:
+        decay = b.decay_tick
+    else:
+        decay = math.exp(-hours * b.conductance_kw_per_k / b.heat_capacity_kwh_per_k)
+    rise_c = heat_kwh / (hours * b.conductance_kw_per_k)
+    return float(ambient_c + (temperature_c - ambient_c) * decay + rise_c * (1.0 - decay))
+
+
+@compiled
+def limits(b: Any, energy_kwh: float, temperature_c: float) -> tuple[float, float]:
+    """Charging and discharging power limits (kW, not negative) until the next tick."""
+    soc = energy_kwh / b.capacity_kwh
+    charge = 1.0 - b.charge_fall * max(0.0, soc - b.charge_soc_start)
+    charge = max(charge, b.charge_share_end)
+    discharge = 1.0 - b.discharge_fall * max(0.0, b.discharge_soc_start - soc)
+    discharge = max(discharge, b.discharge_share_end)
+    if b.hot_start_c < temperature_c:
+        hot = (b.hot_stop_c - temperature_c) / (b.hot_stop_c - b.hot_start_c)
+        charge, discharge = charge * max(0.0, hot), discharge * max(0.0, hot)
+    if temperature_c < b.charge_cold_start_c:
+        span = b.charge_cold_start_c - b.charge_cold_stop_c
+        charge *= max(0.0, (temperature_c - b.charge_cold_stop_c) / span)
+    if temperature_c < b.discharge_cold_start_c:
+        span = b.discharge_cold_start_c - b.discharge_cold_stop_c
+        discharge *= max(0.0, (temperature_c - b.discharge_cold_stop_c) / span)
+    return charge * b.p_charge_kw_max, discharge * b.p_discharge_kw_max
+
+
+@compiled
+def reactive(b: Any, p_kw: float, q_kvar: float) -> float:
+    """What of `q_kvar` the converter can carry beside `p_kw`; active power comes first."""
+    if q_kvar == 0.0:
+        return 0.0
+    most = math.sqrt(max(0.0, b.s_kva_max * b.s_kva_max - p_kw * p_kw))
+    return max(-most, min(most, q_kvar))
