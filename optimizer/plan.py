@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -184,6 +186,14 @@ class Plan:
             name="p_kw",
             attrs={"units": "kW", "long_name": "power at the terminals", "sign": "+ charges"},
         )
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the problem and of every decided power; the same in every process."""
+        digest = hashlib.sha256(self.problem.digest.encode())
+        for powers in (self.p_charge_kw, self.p_discharge_kw, self.generation_kw):
+            digest.update(np.ascontiguousarray(powers).tobytes())
+        return digest.hexdigest()
 
     @property
     def soc(self) -> Floats:

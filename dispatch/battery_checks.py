@@ -1,0 +1,146 @@
+"""Whether the devices would accept a plan, and whether the twins can follow it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dispatch.findings import Check, Finding
+from twins.timegrid import iso
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import xarray as xr
+
+    from twins import Fleet
+
+    Floats = npt.NDArray[np.float64]
+
+_SLACK_KW = 1e-6
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far the twin may stay behind the plan before that is a finding.
+
+    Attributes:
+        shortfall_kw_share: of a battery's rated power, in any interval.
+        shortfall_kwh_share: of a battery's usable energy, summed over the horizon.
+        scenario_share: share of uncertainty scenarios in which the fleet may deliver less than
+            `fleet_energy_share` of what was planned.
+        fleet_energy_share: least delivered share of the planned energy in a scenario.
+    """
+
+    shortfall_kw_share: float = 0.10
+    shortfall_kwh_share: float = 0.05
+    scenario_share: float = 0.05
+    fleet_energy_share: float = 0.95
+
+
+def limit_findings(fleet: Fleet, p_kw: xr.DataArray) -> list[Finding]:
+    """Set-points that a device would refuse."""
+    power, starts = p_kw.to_numpy(), p_kw["time"].to_numpy()
+    top = np.minimum(fleet.p_charge_kw_max, fleet.s_kva_max)[:, None]
+    bottom = -np.minimum(fleet.p_discharge_kw_max, fleet.s_kva_max)[:, None]
+    limit = np.where(power > 0, top, bottom)
+    beyond = np.abs(power) > np.abs(limit) + _SLACK_KW
+    return [
+        _finding(
+            fleet,
+            int(row),
+            Check.DEVICE_LIMIT,
+            iso(starts[at]),
+            (float(power[row, at]), float(limit[row, at]), "kW"),
+            "is asked for {value:.3f} kW; its limit is {limit:.3f} kW",
+        )
+        for row, at in np.argwhere(beyond)
+    ]
+
+
+def replay_findings(
+    fleet: Fleet, p_kw: xr.DataArray, nominal: xr.Dataset, hours: Floats, tolerance: Tolerance
+) -> list[Finding]:
+    """Batteries whose nominal twin stays behind the plan, in an interval or in all."""
+    short = np.abs(nominal["p_shortfall_kw"].to_numpy())
+    starts = p_kw["time"].to_numpy()
+    allowed_kw = fleet.p_kw_rated * tolerance.shortfall_kw_share
+    worst = short.argmax(axis=1)
+    most = short.max(axis=1)
+    findings = [
+        _finding(
+            fleet,
+            int(row),
+            Check.BATTERY_REPLAY,
+            iso(starts[worst[row]]),
+            (float(most[row]), float(allowed_kw[row]), "kW"),
+            "stays {value:.3f} kW behind the plan (allowed {limit:.3f} kW)",
+        )
+        for row in np.flatnonzero(most > allowed_kw + _SLACK_KW)
+    ]
+    missing = short @ hours
+    usable = (fleet.soc_max - fleet.soc_min) * fleet.capacity_kwh
+    allowed_kwh = usable * tolerance.shortfall_kwh_share
+    findings += [
+        _finding(
+            fleet,
+            int(row),
+            Check.BATTERY_REPLAY,
+            "",
+            (float(missing[row]), float(allowed_kwh[row]), "kWh"),
+            "stays {value:.3f} kWh behind the plan in all (allowed {limit:.3f} kWh)",
+        )
+        for row in np.flatnonzero(missing > allowed_kwh + _SLACK_KW)
+    ]
+    return findings
+
+
+def scenario_findings(
+    p_kw: xr.DataArray, lived: xr.Dataset, hours: Floats, tolerance: Tolerance
+) -> list[Finding]:
+    """Whether the fleet delivers in nearly every parameter scenario."""
+    if "scenario" not in lived.dims:
+        return []
+    planned = float((np.abs(p_kw.to_numpy()) @ hours).sum())
+    short = (np.abs(lived["p_shortfall_kw"].to_numpy()) @ hours).sum(axis=1)
+    delivered = 1.0 - short / max(planned, 1e-9)
+    poor = float((delivered < tolerance.fleet_energy_share).mean())
+    if poor <= tolerance.scenario_share:
+        return []
+    text = (
+        f"in {poor:.0%} of the parameter scenarios the fleet delivers less than "
+        f"{tolerance.fleet_energy_share:.0%} of the planned energy "
+        f"(allowed in {tolerance.scenario_share:.0%})"
+    )
+    share = tolerance.scenario_share
+    return [Finding(Check.BATTERY_REPLAY, "fleet", "", poor, share, "1", text)]
+
+
+def ramp_findings(p_kw: xr.DataArray, limit_kw_per_s: float, ramp_s: float) -> list[Finding]:
+    """The fleet's change of power at each edge, as fast as devices spread it."""
+    fleet_kw = np.concatenate([[0.0], p_kw.to_numpy().sum(axis=0)])
+    rate = np.abs(np.diff(fleet_kw)) / ramp_s
+    findings = []
+    for at in np.flatnonzero(rate > limit_kw_per_s):
+        when = iso(p_kw["time"].to_numpy()[at])
+        text = f"the fleet changes by {rate[at]:.3f} kW/s at {when} (allowed {limit_kw_per_s:.3f})"
+        findings.append(
+            Finding(Check.FLEET_RAMP, "fleet", when, float(rate[at]), limit_kw_per_s, "kW/s", text)
+        )
+    return findings
+
+
+def _finding(
+    fleet: Fleet,
+    row: int,
+    check: Check,
+    at: str,
+    numbers: tuple[float, float, str],
+    words: str,
+) -> Finding:
+    name = str(fleet.battery_id[row])
+    value, limit, unit = numbers
+    when = f" at {at}" if at else ""
+    text = f"battery {name} {words.format(value=value, limit=limit)}{when}"
+    return Finding(check, name, at, value, limit, unit, text)

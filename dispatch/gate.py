@@ -1,0 +1,150 @@
+"""The gate: nothing is released that the twins have not lived through and the grid cannot carry.
+
+Every check is of the whole fleet as it would be. The grid comes in through `PowerFlow`; a gate
+without one cannot be made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import time
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dispatch.battery_checks import (
+    Tolerance,
+    limit_findings,
+    ramp_findings,
+    replay_findings,
+    scenario_findings,
+)
+from dispatch.findings import Check, Finding
+from dispatch.grid_checks import PowerFlow, grid_finding
+from dispatch.verdict import Evidence, Verdict
+from twins import replay
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from optimizer.plan import Plan
+    from twins import Fleet, Uncertainty
+
+
+@dataclass(frozen=True, eq=False)
+class Gate:
+    """Judges plans for one fleet on one grid.
+
+    Attributes:
+        fleet: the batteries as they are now (`soc_initial` is where they start).
+        power_flow: the grid with everything else on it.
+        tolerance: how far the twin may stay behind the plan.
+        uncertainty: parameter scenarios to replay beside the nominal fleet, or None.
+        temperature_ambient_c: for the twins.
+        fleet_ramp_kw_per_s_max: limit on the fleet's change of power at an interval's edge, spread
+            over `ramp_s`; None for no limit.
+        ramp_s: seconds over which devices spread a change of set-point.
+    """
+
+    fleet: Fleet
+    power_flow: PowerFlow
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    uncertainty: Uncertainty | None = None
+    temperature_ambient_c: float = 20.0
+    fleet_ramp_kw_per_s_max: float | None = None
+    ramp_s: float = 600.0
+
+    def check(self, plan: Plan) -> Verdict:
+        """Live the plan through and say what speaks against it.
+
+        Raises:
+            ValueError: the plan's batteries are not the fleet's, in its order.
+        """
+        p_kw = plan.p_kw
+        clock = time.perf_counter()
+        lived = replay(
+            self.fleet,
+            plan.problem.grid,
+            p_kw,
+            temperature_ambient_c=self.temperature_ambient_c,
+            uncertainty=self.uncertainty,
+        )
+        replayed = time.perf_counter()
+        nominal = lived.isel(scenario=0) if "scenario" in lived.dims else lived
+        baseline = self.power_flow.flow(None)
+        flow = self.power_flow.flow(nominal["p_kw"], nominal["q_kvar"])
+        flowed = time.perf_counter()
+        findings = _plan_findings(plan) + self._battery_findings(p_kw, lived, nominal)
+        broken = self.power_flow.breaches(flow, baseline)
+        starts = plan.problem.grid.starts
+        against = [grid_finding(breach, starts) for breach in broken if not breach.is_accepted]
+        accepted = [grid_finding(breach, starts) for breach in broken if breach.is_accepted]
+        judged = time.perf_counter()
+        return Verdict(
+            findings=tuple(findings + _worst(against)),
+            preexisting=tuple(_worst(accepted)),
+            hashes=self._hashes(plan),
+            evidence=Evidence(replay=lived, flow=flow, baseline=baseline),
+            seconds={
+                "replay": replayed - clock,
+                "power_flow": flowed - replayed,
+                "judge": judged - flowed,
+            },
+        )
+
+    def _hashes(self, plan: Plan) -> dict[str, str]:
+        return {
+            "plan": plan.digest,
+            "problem": plan.problem.digest,
+            "fleet": self.fleet.digest(),
+            "grid": self.power_flow.digest,
+            "versions": hashlib.sha256(repr(sorted(versions().items())).encode()).hexdigest(),
+        }
+
+    def _battery_findings(
+        self, p_kw: xr.DataArray, lived: xr.Dataset, nominal: xr.Dataset
+    ) -> list[Finding]:
+        hours = np.diff(nominal["instant"].to_numpy()) / np.timedelta64(1, "h")
+        findings = limit_findings(self.fleet, p_kw)
+        findings += replay_findings(self.fleet, p_kw, nominal, hours, self.tolerance)
+        findings += scenario_findings(p_kw, lived, hours, self.tolerance)
+        if self.fleet_ramp_kw_per_s_max is not None:
+            findings += ramp_findings(p_kw, self.fleet_ramp_kw_per_s_max, self.ramp_s)
+        return findings
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that can change an answer."""
+    names = ("gridsim", "numpy", "numba", "xarray", "pyomo", "highspy", "pandapower")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _plan_findings(plan: Plan) -> list[Finding]:
+    """Rules that the plan itself says it breaks, or breaks without saying so."""
+    findings = [
+        Finding(Check.PLAN, breach.name, breach.at, breach.size, 0.0, breach.unit, str(breach))
+        for breach in plan.breaches
+        if breach.is_firm
+    ]
+    certificate = plan.certificate
+    if certificate is not None and certificate.worst_violation > 1e-6:
+        value = certificate.worst_violation
+        text = f"the plan breaks a rule that it claims to keep, by {value:.2g} relative"
+        findings.append(Finding(Check.PLAN, "fleet", "", value, 1e-6, "1", text))
+    return findings
+
+
+def _worst(findings: list[Finding]) -> list[Finding]:
+    """Grouped by check, the largest breach first."""
+    order = {check: at for at, check in enumerate(Check)}
+    findings.sort(key=lambda f: (order[f.check], -abs(f.value - f.limit)))
+    return findings

@@ -1,0 +1,82 @@
+"""What the gate needs of a grid, and what it makes of the limits that are broken there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from dispatch.findings import Check, Finding
+from twins.timegrid import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+    import xarray as xr
+
+
+class GridBreach(Protocol):
+    """One limit of the grid that is broken in one interval; see `PowerFlow.breaches`."""
+
+    @property
+    def kind(self) -> str:
+        """ "bus", "line", "transformer", or "flow" where the flow did not converge."""
+
+    @property
+    def element(self) -> str: ...
+    @property
+    def interval(self) -> int: ...
+    @property
+    def value(self) -> float: ...
+    @property
+    def limit(self) -> float: ...
+    @property
+    def baseline(self) -> float: ...
+    @property
+    def is_accepted(self) -> bool:
+        """Whether it is broken without batteries too, and the plan does not worsen it."""
+
+
+class PowerFlow(Protocol):
+    """What the gate needs of a grid."""
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the grid, its limits and its profiles."""
+
+    def flow(self, p_kw: xr.DataArray | None, q_kvar: xr.DataArray | None = None) -> xr.Dataset:
+        """AC power flow of every interval, batteries at `p_kw` (battery, time) or at rest."""
+
+    def breaches(self, flow: xr.Dataset, baseline: xr.Dataset) -> Sequence[GridBreach]:
+        """Every limit that is broken in `flow`, with its value at rest."""
+
+
+_GRID_CHECKS = {
+    "bus": (Check.VOLTAGE, "pu", "{kind} {element}: {value:.4f} per unit, limit {limit:.4f}"),
+    "line": (Check.LINE_LOADING, "1", "{kind} {element}: loaded {value:.1%}, limit {limit:.1%}"),
+    "transformer": (
+        Check.TRANSFORMER_LOADING,
+        "1",
+        "{kind} {element}: loaded {value:.1%}, limit {limit:.1%}",
+    ),
+    "flow": (Check.POWER_FLOW, "", "the power flow does not converge"),
+}
+
+
+def grid_finding(breach: GridBreach, starts: npt.NDArray[np.datetime64]) -> Finding:
+    """A broken limit in words."""
+    check, unit, words = _GRID_CHECKS[breach.kind]
+    at = iso(starts[breach.interval])
+    words = words.format(
+        kind=breach.kind, element=breach.element, value=breach.value, limit=breach.limit
+    )
+    return Finding(
+        check=check,
+        element=breach.element,
+        at=at,
+        value=breach.value,
+        limit=breach.limit,
+        unit=unit,
+        text=f"{words}, at {at}",
+        without_batteries=breach.baseline,
+    )

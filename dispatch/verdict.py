@@ -1,0 +1,72 @@
+"""What the gate says of a plan, and the evidence it says it on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import xarray as xr
+
+    from dispatch.findings import Finding
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What a verdict rests on.
+
+    Attributes:
+        replay: what the twins did, from `twins.replay`; scenario 0 is the nominal fleet.
+        flow: the power flow with the batteries as the twins moved them.
+        baseline: the power flow with every battery at rest.
+    """
+
+    replay: xr.Dataset
+    flow: xr.Dataset
+    baseline: xr.Dataset
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """The gate's answer.
+
+    Attributes:
+        findings: what speaks against the plan; empty for a plan that passed.
+        preexisting: limits that are broken without batteries too and that the plan does not worsen.
+        hashes: sha256 of all that was judged: plan, fleet, grid, profiles, and versions.
+        grid_model: "balanced": phases are not told apart.
+        evidence: the datasets behind it.
+        seconds: by phase: replay, power_flow, judge.
+    """
+
+    findings: tuple[Finding, ...]
+    preexisting: tuple[Finding, ...]
+    hashes: Mapping[str, str]
+    evidence: Evidence = field(repr=False)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    grid_model: str = "balanced"
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing speaks against the plan."""
+        return not self.findings
+
+    @property
+    def word(self) -> str:
+        """ "pass" or "refused"."""
+        return "pass" if self.passed else "refused"
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the judgement: what was judged, and what was found."""
+        content = {
+            "hashes": dict(self.hashes),
+            "findings": [str(finding) for finding in self.findings],
+            "grid_model": self.grid_model,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
