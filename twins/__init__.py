@@ -3,6 +3,7 @@
 from twins.faults import Fault, FaultList, InvalidInputError, did_you_mean
 from twins.fleet import BatterySpec, Fleet, FleetError
 from twins.parameters import TechnologyError
+from twins.projection import project_ageing
 from twins.replay import replay
 from twins.technology import (
     TECHNOLOGIES,
@@ -34,6 +35,7 @@ __all__ = [
     "Uncertainty",
     "did_you_mean",
     "iso",
+    "project_ageing",
     "replay",
     "technology_from_mapping",
     "to_utc",
