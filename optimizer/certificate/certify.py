@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from optimizer.certificate.bound import profit_bound
 from optimizer.certificate.cost import cost_of, gross_traded_value, idle_cost
-from optimizer.certificate.rules import worst_violation
+from optimizer.certificate.rules import check, worst_violation
 from optimizer.plan import Certificate
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ def certify(plan: Plan) -> Certificate:
     and the bound is the better one; then `bound_source` says so.
 
     Raises:
-        ValueError: an array of the plan has another shape than the problem asks for.
+        ValueError: an array of the plan has another shape than the problem asks for, or holds nan.
     """
     violation = worst_violation(plan)
+    if math.isinf(violation):
+        raise ValueError(f"the plan holds nan or infinity: {check(plan)[0]}")
     powers = (plan.p_charge_kw, plan.p_discharge_kw, plan.generation_kw)
     cost, idle = cost_of(plan.problem, *powers).total, idle_cost(plan.problem).total
     profit, gross = idle - cost, gross_traded_value(plan.problem, *powers)
