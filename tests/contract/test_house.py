@@ -1,0 +1,106 @@
+"""The files around the code: commands, workflow, and what no tracked file may hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from tests.contract.fresh import PACKAGES, ROOT, project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LINES_MAX = 500
+
+# Folders of somebody's machine, and marks of work left undone (in pieces: this file is searched).
+NOT_IN_TRACKED_FILES = re.compile(
+    r"(?<![\w.~:/-])/(?:home|root|Users|work)/\w|\b(?:TO" "DO|FIX" "ME|XX" r"X)\b"
+)
+
+
+def tracked_files() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("target", ["run", "test", "lint", "bench", "soak", "docs"])
+def test_make_knows_the_command(target: str) -> None:
+    done = subprocess.run(
+        ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_hosted_workflow_runs_the_same_script() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    job = workflow["jobs"]["run"]
+
+    assert "bash .ci/run" in [step.get("run") for step in job["steps"]]
+    assert {"3.11", "3.13"} <= set(job["strategy"]["matrix"]["python"])
+    assert project()["requires-python"] == ">=3.11"
+
+
+def test_the_ci_script_is_sound_bash() -> None:
+    script = ROOT / ".ci" / "run"
+
+    assert os.access(script, os.X_OK)
+    subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+def test_tracked_files_name_no_machine_and_leave_no_marks() -> None:
+    found = []
+    for path in tracked_files():
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        found += [
+            f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
+            for number, line in enumerate(text.splitlines(), start=1)
+            if NOT_IN_TRACKED_FILES.search(line)
+        ]
+
+    assert not found
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_module_is_too_long_to_read(package: str) -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in (ROOT / package).rglob("*.py")}
+
+    assert {str(path): count for path, count in lengths.items() if count > LINES_MAX} == {}
+
+
+def test_notebooks_import_only_the_facade() -> None:
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = json.loads(path.read_text())["cells"]
+        source = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+        imported = set(re.findall(r"^\s*(?:from|import)\s+(\w+)", source, flags=re.MULTILINE))
+
+        assert not imported & (set(PACKAGES) - {"gridsim"}), path.name
+
+
+@pytest.mark.parametrize(("required", "outcome"), [("1", "1 failed"), ("", "1 skipped")])
+def test_a_skip_fails_where_services_are_required(
+    tmp_path: Path, required: str, outcome: str
+) -> None:
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "conftest.py")
+    (tmp_path / "test_it.py").write_text("import pytest\ndef test_it(): pytest.skip('no broker')\n")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", str(tmp_path)]
+    env = {**os.environ, "GRIDSIM_REQUIRE_SERVICES": required}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+
+    assert outcome in done.stdout
+    assert "no broker" in done.stdout or not required
