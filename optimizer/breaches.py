@@ -1,0 +1,132 @@
+"""What a plan does not keep: named, sized and timed, from its arrays alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optimizer.plan import Breach
+from optimizer.problem import NO_GROUP
+from twins.timegrid import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from optimizer.problem import DispatchProblem
+
+    Floats = npt.NDArray[np.float64]
+
+TOLERANCE = 1e-6
+"""Smaller breaches, relative to ``max(1, |limit|)``, are a solver's rounding."""
+_KINDS = ("limit", "target", "band", "ramp")
+
+
+def find_breaches(
+    problem: DispatchProblem,
+    p_charge_kw: Floats,
+    p_discharge_kw: Floats,
+    generation_kw: Floats,
+    energy_kwh: Floats,
+) -> tuple[Breach, ...]:
+    """Every breach of a limit, target, band or ramp, by kind and the largest first.
+
+    Args:
+        problem: what was asked.
+        p_charge_kw: shape (N, T).
+        p_discharge_kw: shape (N, T).
+        generation_kw: shape (M, T).
+        energy_kwh: shape (N, T+1).
+    """
+    p_kw = p_charge_kw - p_discharge_kw
+    found = [
+        *_limit_breaches(problem, p_kw, generation_kw),
+        *_target_breaches(problem, energy_kwh),
+        *_band_breaches(problem, energy_kwh),
+        *_ramp_breaches(problem, p_kw),
+    ]
+    return tuple(sorted(found, key=lambda breach: (_KINDS.index(breach.kind), -breach.size)))
+
+
+def net_power_kw(problem: DispatchProblem, p_kw: Floats, generation_kw: Floats) -> Floats:
+    """Net power of every group, with the whole as its last row (index −1). Shape (G+1, T)."""
+    groups = problem.groups
+    own = np.zeros((len(groups) + 1, len(problem.grid)))
+    own[:-1] = groups.load_kw - groups.generation_kw
+    np.add.at(own, problem.batteries.group, p_kw)
+    np.subtract.at(own, problem.generators.group, generation_kw)
+    net = own.copy()
+    net[NO_GROUP] = own.sum(axis=0)
+    for group, chain in enumerate(groups.ancestors):
+        for above in chain[1:]:
+            net[above] += own[group]
+    return net
+
+
+def target_moments(problem: DispatchProblem) -> npt.NDArray[np.datetime64]:
+    """The moment of each target, shape (K,)."""
+    instants, targets = problem.grid.instants, problem.targets
+    length_ns = np.diff(instants)[targets.interval].astype(np.int64)
+    passed = np.round(length_ns * targets.share).astype("timedelta64[ns]")
+    return np.asarray(instants[targets.interval] + passed)
+
+
+def _limit_breaches(
+    problem: DispatchProblem, p_kw: Floats, generation_kw: Floats
+) -> Iterator[Breach]:
+    limits, starts = problem.limits, problem.grid.starts
+    net = net_power_kw(problem, p_kw, generation_kw)[limits.group]
+    for side, edge, over in (
+        ("above", limits.p_kw_max, net - limits.p_kw_max),
+        ("below", limits.p_kw_min, limits.p_kw_min - net),
+    ):
+        for row, at in _broken(over, edge):
+            name, firm = limits.limit_id[row], bool(limits.is_firm[row])
+            yield Breach("limit", name, iso(starts[at]), float(over[row, at]), "kW", side, firm)
+
+
+def _target_breaches(problem: DispatchProblem, energy_kwh: Floats) -> Iterator[Breach]:
+    targets, names, moments = problem.targets, problem.batteries.battery_id, target_moments(problem)
+    at, share = targets.interval, targets.share
+    kept = problem.energy_after_loss[targets.battery, at]
+    first, last = energy_kwh[targets.battery, at], energy_kwh[targets.battery, at + 1]
+    reached = kept**share * first + share * (last - kept * first)
+    for side, edge, over in (
+        ("below", targets.energy_kwh_min, targets.energy_kwh_min - reached),
+        ("above", targets.energy_kwh_max, reached - targets.energy_kwh_max),
+    ):
+        for k, _ in _broken(over[:, None], edge[:, None]):
+            name, firm = names[int(targets.battery[k])], bool(targets.is_firm[k])
+            yield Breach("target", name, iso(moments[k]), float(over[k]), "kWh", side, firm)
+
+
+def _band_breaches(problem: DispatchProblem, energy_kwh: Floats) -> Iterator[Breach]:
+    b, instants = problem.batteries, problem.grid.instants[1:]
+    low, high, energy = b.energy_kwh_min[:, 1:], b.energy_kwh_max[:, 1:], energy_kwh[:, 1:]
+    for side, edge, over in (("above", high, energy - high), ("below", low, low - energy)):
+        for row, at in _broken(over, edge):
+            name, size = b.battery_id[row], float(over[row, at])
+            yield Breach("band", name, iso(instants[at]), size, "kWh", side, True)
+
+
+def _ramp_breaches(problem: DispatchProblem, p_kw: Floats) -> Iterator[Breach]:
+    b, step_h, starts = problem.batteries, problem.grid.step_h, problem.grid.starts
+    hours = (np.concatenate([step_h[:1], step_h[:-1]]) + step_h) / 2
+    step = p_kw - np.concatenate([b.p_kw_initial[:, None], p_kw[:, :-1]], axis=1)
+    step[:, 0] = np.nan_to_num(step[:, 0], nan=0.0)
+    slope = step / hours
+    for side, rate, over in (
+        ("above", b.ramp_up_kw_per_h, slope - b.ramp_up_kw_per_h[:, None]),
+        ("below", b.ramp_down_kw_per_h, -slope - b.ramp_down_kw_per_h[:, None]),
+    ):
+        for row, at in _broken(over, rate[:, None]):
+            name, size = b.battery_id[row], float(over[row, at])
+            yield Breach("ramp", name, iso(starts[at]), size, "kW/h", side, True)
+
+
+def _broken(over: Floats, edge: Floats) -> Sequence[tuple[int, int]]:
+    """Cells where `over` is more than a solver's rounding of `edge`."""
+    scale = np.where(np.isfinite(edge), np.maximum(1.0, np.abs(edge)), 1.0)
+    return [(row, at) for row, at in np.argwhere(over > TOLERANCE * scale).tolist()]

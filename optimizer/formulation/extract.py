@@ -1,0 +1,105 @@
+"""From the solver's columns and rows back to arrays in the plan's units and signs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from optimizer.plan import Multipliers
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pyomo.environ as pyo
+
+    from optimizer.formulation.layout import Layout
+
+    Floats = npt.NDArray[np.float64]
+
+
+class Reading:
+    """Numbers by Pyomo component: values of columns or duals of rows."""
+
+    def __init__(self, model: pyo.ConcreteModel, members: list[Any], numbers: Floats) -> None:
+        self._model = model
+        self._numbers = dict(zip(map(id, members), numbers.tolist(), strict=True))
+
+    def fill(self, name: str, into: Floats, scale: float = 1.0) -> Floats:
+        """Write a component's numbers into `into` by index; what is not in the model is left."""
+        component = self._model.component(name)
+        if component is not None:
+            for index, member in component.items():
+                number = self._numbers.get(id(member))
+                if number is not None:
+                    into[index] = scale * number
+        return into
+
+
+class Powers(NamedTuple):
+    """What a model decided: shapes (N, T), (N, T) and (M, T), kW, none negative."""
+
+    charge_kw: Floats
+    discharge_kw: Floats
+    generation_kw: Floats
+
+
+def read_powers(x: Layout, values: Reading) -> Powers:
+    """Powers with the solver's rounding taken off: within their bounds, on their steps."""
+    generators = x.problem.generators
+    output = values.fill("generation_kw", generators.p_kw_available.copy())
+    return Powers(
+        _power(x, values, "charge", x.p_charge_kw_max, x.p_charge_kw_least, x.has_charge_mode),
+        _power(
+            x, values, "discharge", x.p_discharge_kw_max, x.p_discharge_kw_least,
+            x.has_discharge_mode,
+        ),
+        np.clip(output, generators.p_kw_min, generators.p_kw_available),
+    )  # fmt: skip
+
+
+def _power(
+    x: Layout,
+    values: Reading,
+    side: str,
+    most: Floats,
+    least: Floats,
+    has_mode: npt.NDArray[np.bool_],
+) -> Floats:
+    power = values.fill(f"p_{side}_kw", np.zeros(x.problem.shape))
+    power = np.clip(power, 0.0, most)
+    running = values.fill(f"is_{side.removesuffix('e')}ing", np.zeros(x.problem.shape)) > 0.5
+    power = np.where(has_mode, np.where(running, np.maximum(power, least), 0.0), power)
+    levels = np.maximum(x.problem.batteries.power_levels, 1)[:, None]
+    steps = np.round(values.fill(f"{side}_step", np.zeros(x.problem.shape)))
+    # The full step must be the most power itself, to the last bit.
+    exact = np.where(steps == levels, most, most / levels * steps)
+    return np.where(x.stepped[:, None], exact, power)
+
+
+def read_multipliers(x: Layout, duals: Reading) -> Multipliers:
+    """Row duals as worth of relief; a solver's dual is the rise in cost by a unit more of the right
+    hand side, so rows "at most" change their sign."""
+    p = x.problem
+    count, intervals = p.shape
+    step_h, groups = p.grid.step_h, p.groups
+    single = np.where(groups.is_site[:, None], groups.price_import_per_kwh, np.nan)
+    site_price = np.where(x.is_split, 0.0, single)
+    duals.fill("site_balance", site_price)
+    site_price[x.is_split] /= np.broadcast_to(step_h, site_price.shape)[x.is_split]
+    by_cell, by_limit = (count, intervals), (len(p.limits), intervals)
+    days = int(p.days[-1]) + 1
+    return Multipliers(
+        energy_value_per_kwh=duals.fill("energy_balance", np.zeros(by_cell), -1.0),
+        site_price_per_kwh=site_price,
+        limit_max_per_kw=_relief(duals, "limit_max", by_limit, -1.0),
+        limit_min_per_kw=_relief(duals, "limit_min", by_limit, 1.0),
+        ramp_up_per_kw=_relief(duals, "ramp_up", by_cell, -1.0),
+        ramp_down_per_kw=_relief(duals, "ramp_down", by_cell, -1.0),
+        cycles_per_kwh=_relief(duals, "cycles_per_day", (count, days), -1.0),
+        target_min_per_kwh=_relief(duals, "target_min", (len(p.targets),), 1.0),
+        target_max_per_kwh=_relief(duals, "target_max", (len(p.targets),), -1.0),
+    )
+
+
+def _relief(duals: Reading, name: str, shape: tuple[int, ...], sign: float) -> Floats:
+    return np.maximum(duals.fill(name, np.zeros(shape), sign), 0.0)
