@@ -58,12 +58,35 @@ def size_stores(
     records["energy_kwh_min"] = fleet.soc_min * capacity_kwh
     records["energy_kwh_max"] = fleet.soc_max * capacity_kwh
     records["energy_kwh_initial"] = soc_initial * capacity_kwh
-    for name in ("heat_capacity_wh_per_k_kwh", "conductance_w_per_k_kwh"):
-        relative = np.array([getattr(one.thermal, name) for one in fleet.technologies])
-        # The cells stay when their capacity fades, so heat goes with the size when new.
-        column = relative[fleet.technology_index] * fleet.energy_kwh_max / 1000.0
-        known = "heat_capacity_kwh_per_k" if "capacity" in name else "conductance_kw_per_k"
-        records[known] = column
+    charge, discharge, per_charge, per_discharge, heat, conductance = _sized(fleet).T
+    records["charge_taper_kwh"] = charge * capacity_kwh
+    records["discharge_taper_kwh"] = discharge * capacity_kwh
+    records["charge_fall_per_kwh"] = per_charge / capacity_kwh
+    records["discharge_fall_per_kwh"] = per_discharge / capacity_kwh
+    # The cells stay when their capacity fades, so heat goes with the size when new.
+    records["heat_capacity_kwh_per_k"] = heat * fleet.energy_kwh_max / 1000.0
+    records["conductance_kw_per_k"] = conductance * fleet.energy_kwh_max / 1000.0
+    cooling = records["conductance_kw_per_k"] * TICK_H
+    rise = np.divide(
+        1.0 - records["decay_tick"], cooling, out=np.zeros(len(fleet)), where=cooling > 0
+    )
+    records["rise_tick_c_per_kwh"] = rise
+
+
+def _sized(fleet: Fleet) -> npt.NDArray[np.float64]:
+    """What scales with a store's size, one row a battery: taper, its falls, and heat."""
+    relative = [
+        (
+            one.taper.charge_soc_start,
+            one.taper.discharge_soc_start,
+            _fall(one.taper.charge_share_end, 1.0 - one.taper.charge_soc_start),
+            _fall(one.taper.discharge_share_end, one.taper.discharge_soc_start),
+            one.thermal.heat_capacity_wh_per_k_kwh,
+            one.thermal.conductance_w_per_k_kwh,
+        )
+        for one in fleet.technologies
+    ]
+    return np.array(relative)[fleet.technology_index]
 
 
 def _relative(technology: Technology) -> tuple[float, ...]:
@@ -79,12 +102,8 @@ def _relative(technology: Technology) -> tuple[float, ...]:
     known["resistance_per_kw"] = technology.store_resistance
     known["keep_per_h"] = 1.0 - technology.standing_loss_per_h
     known["keep_tick"] = known["keep_per_h"] ** TICK_H
-    known["charge_soc_start"] = taper.charge_soc_start
     known["charge_share_end"] = taper.charge_share_end
-    known["charge_fall"] = _fall(taper.charge_share_end, 1.0 - taper.charge_soc_start)
-    known["discharge_soc_start"] = taper.discharge_soc_start
     known["discharge_share_end"] = taper.discharge_share_end
-    known["discharge_fall"] = _fall(taper.discharge_share_end, taper.discharge_soc_start)
     known["decay_tick"] = _decay(
         thermal.heat_capacity_wh_per_k_kwh, thermal.conductance_w_per_k_kwh
     )

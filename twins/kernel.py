@@ -43,11 +43,12 @@ PARAMETERS = np.dtype(
             "resistance_per_kw",
             "keep_per_h",
             "constant_loss_kw",
-            "charge_soc_start",
-            "charge_fall",
+            # Taper: from this energy on, the share of power falls by so much for each kWh.
+            "charge_taper_kwh",
+            "charge_fall_per_kwh",
             "charge_share_end",
-            "discharge_soc_start",
-            "discharge_fall",
+            "discharge_taper_kwh",
+            "discharge_fall_per_kwh",
             "discharge_share_end",
             "charge_cold_stop_c",
             "charge_cold_start_c",
@@ -60,6 +61,7 @@ PARAMETERS = np.dtype(
             # The same over one whole tick, so that the common case needs no power or exponential.
             "keep_tick",
             "decay_tick",
+            "rise_tick_c_per_kwh",
         )
     ]
 )
@@ -154,21 +156,23 @@ def warmed(b: Any, temperature_c: float, heat_kwh: float, ambient_c: float, hour
     if b.conductance_kw_per_k == 0.0:
         return float(temperature_c + heat_kwh / b.heat_capacity_kwh_per_k)
     if hours == TICK_H:
-        decay = b.decay_tick
+        decay, rise = b.decay_tick, b.rise_tick_c_per_kwh
     else:
         decay = math.exp(-hours * b.conductance_kw_per_k / b.heat_capacity_kwh_per_k)
-    rise_c = heat_kwh / (hours * b.conductance_kw_per_k)
-    return float(ambient_c + (temperature_c - ambient_c) * decay + rise_c * (1.0 - decay))
+        rise = (1.0 - decay) / (hours * b.conductance_kw_per_k)
+    return float(ambient_c + (temperature_c - ambient_c) * decay + heat_kwh * rise)
 
 
 @compiled
 def limits(b: Any, energy_kwh: float, temperature_c: float) -> tuple[float, float]:
     """Charging and discharging power limits (kW, not negative) until the next tick."""
-    soc = energy_kwh / b.capacity_kwh
-    charge = 1.0 - b.charge_fall * max(0.0, soc - b.charge_soc_start)
-    charge = max(charge, b.charge_share_end)
-    discharge = 1.0 - b.discharge_fall * max(0.0, b.discharge_soc_start - soc)
-    discharge = max(discharge, b.discharge_share_end)
+    charge, discharge = 1.0, 1.0
+    if energy_kwh > b.charge_taper_kwh:
+        fallen = 1.0 - b.charge_fall_per_kwh * (energy_kwh - b.charge_taper_kwh)
+        charge = max(b.charge_share_end, fallen)
+    if energy_kwh < b.discharge_taper_kwh:
+        fallen = 1.0 - b.discharge_fall_per_kwh * (b.discharge_taper_kwh - energy_kwh)
+        discharge = max(b.discharge_share_end, fallen)
     if b.hot_start_c < temperature_c:
         hot = (b.hot_stop_c - temperature_c) / (b.hot_stop_c - b.hot_start_c)
         charge, discharge = charge * max(0.0, hot), discharge * max(0.0, hot)

@@ -84,7 +84,7 @@ def replay(
         kernel_parameters(fleet) if uncertainty is None else scenario_parameters(fleet, uncertainty)
     )
     walked = walk(records, asked_kw, asked_kvar, cut(grid, ambient_c))
-    arrays = _arrays(fleet, grid, records, asked_kw, walked)
+    arrays = _arrays(fleet, grid, records, walked)
     return _dataset(fleet, grid, arrays, None if uncertainty is None else uncertainty.count)
 
 
@@ -103,7 +103,8 @@ def _matrix(fleet: Fleet, grid: TimeGrid, given: Any, name: str, faults: FaultLi
         found = "no numbers" if values is None else f"shape {values.shape}"
         faults.add(name, found, f"must be numbers of shape {shape}: (battery, time)")
         return np.zeros(shape)
-    for row, at in np.argwhere(~np.isfinite(values))[:10]:
+    finite = np.isfinite(values)
+    for row, at in () if finite.all() else np.argwhere(~finite)[:10]:
         where = f"{name}[battery {str(fleet.battery_id[row])!r}, interval {at}]"
         faults.add(where, float(values[row, at]), "must be finite")
     return values
@@ -155,26 +156,21 @@ def _ambient(grid: TimeGrid, given: Any, faults: FaultList) -> Floats:
 
 
 def _arrays(
-    fleet: Fleet, grid: TimeGrid, records: npt.NDArray[Any], asked_kw: Floats, walked: Walk
+    fleet: Fleet, grid: TimeGrid, records: npt.NDArray[Any], walked: Walk
 ) -> dict[str, Floats]:
     """Every result as rows (scenario after scenario)."""
-    rows, count = walked.p_kw.shape
-    capacity_kwh = records["capacity_kwh"]
-    soc = walked.energy_kwh / capacity_kwh[:, None]
-    asked = asked_kw[None, :, :]
-    delivered = walked.p_kw.reshape(-1, *asked_kw.shape)
     return {
         "p_kw": walked.p_kw,
         "q_kvar": walked.q_kvar,
-        "p_shortfall_kw": (asked - delivered).reshape(rows, count),
+        "p_shortfall_kw": walked.p_shortfall_kw,
         "loss_kwh": walked.loss_kwh,
         "energy_kwh": walked.energy_kwh,
-        "soc": soc,
+        "soc": walked.soc,
         "temperature_c": walked.temperature_c,
-        "capacity_fraction": _capacity_after(fleet, grid, soc, walked.temperature_c),
-        "equivalent_full_cycles": walked.moved_kwh / (2 * capacity_kwh),
-        "throughput_charge_kwh": np.maximum(walked.p_kw, 0.0) @ grid.step_h,
-        "throughput_discharge_kwh": np.maximum(-walked.p_kw, 0.0) @ grid.step_h,
+        "capacity_fraction": _capacity_after(fleet, grid, walked.soc, walked.temperature_c),
+        "equivalent_full_cycles": walked.moved_kwh / (2 * records["capacity_kwh"]),
+        "throughput_charge_kwh": walked.charged_kwh,
+        "throughput_discharge_kwh": walked.discharged_kwh,
     }
 
 

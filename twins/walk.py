@@ -25,17 +25,23 @@ class Walk(NamedTuple):
 
     Attributes:
         p_kw, q_kvar: delivered means, (R, N).
+        p_shortfall_kw: asked for minus delivered, (R, N).
         loss_kwh: terminal energy that was not stored, plus stored energy that vanished, (R, N).
-        energy_kwh, temperature_c: at the instants, (R, N+1).
+        energy_kwh, soc, temperature_c: at the instants, (R, N+1).
         moved_kwh: energy through the store, both directions together, (R,).
+        charged_kwh, discharged_kwh: energy taken in and given out at the terminals, (R,).
     """
 
     p_kw: Floats
     q_kvar: Floats
+    p_shortfall_kw: Floats
     loss_kwh: Floats
     energy_kwh: Floats
+    soc: Floats
     temperature_c: Floats
     moved_kwh: Floats
+    charged_kwh: Floats
+    discharged_kwh: Floats
 
 
 def walk(records: npt.NDArray[Any], p_kw: Floats, q_kvar: Floats | None, pieces: Pieces) -> Walk:
@@ -45,10 +51,14 @@ def walk(records: npt.NDArray[Any], p_kw: Floats, q_kvar: Floats | None, pieces:
     made = Walk(
         p_kw=np.empty((rows, intervals)),
         q_kvar=np.zeros((rows, intervals)) if q_kvar is None else np.empty((rows, intervals)),
+        p_shortfall_kw=np.empty((rows, intervals)),
         loss_kwh=np.empty((rows, intervals)),
         energy_kwh=np.empty((rows, intervals + 1)),
+        soc=np.empty((rows, intervals + 1)),
         temperature_c=np.empty((rows, intervals + 1)),
-        moved_kwh=np.empty(rows),
+        moved_kwh=np.zeros(rows),
+        charged_kwh=np.zeros(rows),
+        discharged_kwh=np.zeros(rows),
     )
     clock = (pieces.first, pieces.hours, pieces.since_tick_h, pieces.closes, pieces.ambient_c)
     _walk_rows(records, np.ascontiguousarray(p_kw), q_given, clock, made)
@@ -67,11 +77,11 @@ def _walk_row(
     b: Any, p_kw: Floats, q_kvar: Floats, command: int, clock: Any, made: Any, row: int
 ) -> None:
     first, hours, since_tick_h, closes, ambient_c = clock
-    p_out, q_out, loss_out, energy_out, temperature_out, moved_out = made
     energy, temperature, heat, moved = b.energy_kwh_initial, ambient_c[0], 0.0, 0.0
     charge_limit, discharge_limit = limits(b, energy, temperature)
-    energy_out[row, 0] = energy
-    temperature_out[row, 0] = temperature
+    made.energy_kwh[row, 0] = energy
+    made.soc[row, 0] = energy / b.capacity_kwh
+    made.temperature_c[row, 0] = temperature
     for t in range(p_kw.size):
         wanted = p_kw[t]
         missed, reacted, length = 0.0, 0.0, 0.0
@@ -85,22 +95,26 @@ def _walk_row(
             if q_kvar.shape[0] > 0:
                 reacted += reactive(b, p, q_kvar[command, t]) * h
             energy, heat = after, heat + warmth
-            seen_energy = drained(b, energy, since_tick_h[k])
             if closes[k]:
-                energy = seen_energy
+                energy = drained(b, energy, since_tick_h[k])
                 temperature = warmed(b, temperature, heat, ambient_c[k], since_tick_h[k])
                 charge_limit, discharge_limit = limits(b, energy, temperature)
                 heat = 0.0
         last = first[t + 1] - 1
-        seen_temperature = temperature
+        seen_energy, seen_temperature = energy, temperature
         if not closes[last]:
             # Between ticks the walk goes on from the unsplit state; only the reading is split.
+            seen_energy = drained(b, energy, since_tick_h[last])
             seen_temperature = warmed(b, temperature, heat, ambient_c[last], since_tick_h[last])
         p_mean = max(-b.p_discharge_kw_max, min(b.p_charge_kw_max, wanted - missed / length))
-        p_out[row, t] = p_mean
+        made.p_kw[row, t] = p_mean
+        made.p_shortfall_kw[row, t] = wanted - p_mean
         if q_kvar.shape[0] > 0:
-            q_out[row, t] = reacted / length
-        energy_out[row, t + 1] = seen_energy
-        temperature_out[row, t + 1] = seen_temperature
-        loss_out[row, t] = p_mean * length - (seen_energy - energy_out[row, t])
-    moved_out[row] = moved
+            made.q_kvar[row, t] = reacted / length
+        made.energy_kwh[row, t + 1] = seen_energy
+        made.soc[row, t + 1] = seen_energy / b.capacity_kwh
+        made.temperature_c[row, t + 1] = seen_temperature
+        made.loss_kwh[row, t] = p_mean * length - (seen_energy - made.energy_kwh[row, t])
+        made.charged_kwh[row] += max(0.0, p_mean) * length
+        made.discharged_kwh[row] += max(0.0, -p_mean) * length
+    made.moved_kwh[row] = moved
