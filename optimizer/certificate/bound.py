@@ -123,11 +123,11 @@ class _Chunk:
 def _batteries_at_best(problem: DispatchProblem, prices: Multipliers, nodes: NodePrices) -> float:
     yields = band_yields(problem)
     charge_kw_max, discharge_kw_max = usable_power(problem)
-    by_target = np.argsort(problem.targets.battery, kind="stable")
+    targets = _target_terms(problem, prices)
     best: list[Floats] = []
     for start in range(0, len(problem.batteries), ROWS_PER_CHUNK):
         chunk = _balance_terms(problem, prices, nodes, slice(start, start + ROWS_PER_CHUNK))
-        _add_targets(problem, prices, chunk, by_target)
+        _add_targets(targets, chunk)
         _add_ramps(problem, prices, chunk)
         _add_cycles(problem, prices, chunk)
         most = charge_kw_max[chunk.rows], discharge_kw_max[chunk.rows]
@@ -169,25 +169,45 @@ def _balance_terms(
     )
 
 
-def _add_targets(
-    problem: DispatchProblem, prices: Multipliers, chunk: _Chunk, by_target: npt.NDArray[np.intp]
-) -> None:
-    targets, first_row = problem.targets, chunk.rows.start
-    batteries = targets.battery[by_target]
-    span = np.searchsorted(batteries, [first_row, first_row + len(chunk.constant)])
-    k = by_target[span[0] : span[1]]
-    row, interval = targets.battery[k] - first_row, targets.interval[k]
-    price_min, price_max = prices.target_min_per_kwh[k], prices.target_max_per_kwh[k]
+@dataclass(frozen=True, eq=False)
+class _TargetTerms:
+    """What targets add to their batteries' energies, sorted by battery; shapes (K,)."""
+
+    battery: npt.NDArray[np.int64]
+    interval: npt.NDArray[np.int64]
+    at_first: Floats
+    at_last: Floats
+    constant: Floats
+
+
+def _target_terms(problem: DispatchProblem, prices: Multipliers) -> _TargetTerms:
+    targets, energy_kwh_initial = problem.targets, problem.batteries.energy_kwh_initial
+    price_min, price_max = prices.target_min_per_kwh, prices.target_max_per_kwh
     price = price_max - price_min  # of one more kWh at the moment
-    at_first, at_last = (weights[k] * price for weights in flows.target_weights(problem))
-    np.add.at(chunk.energy, (row, interval), at_last)
+    first, last = flows.target_weights(problem)
+    constant = price_min * np.where(price_min > 0, targets.energy_kwh_min, 0.0)
+    constant -= price_max * np.where(price_max > 0, targets.energy_kwh_max, 0.0)
+    # At instant 0 the energy is given, so its term is a constant.
+    known = np.where(targets.interval == 0, first * price, 0.0)
+    constant += known * energy_kwh_initial[targets.battery]
+    order = np.argsort(targets.battery, kind="stable")
+    return _TargetTerms(
+        battery=targets.battery[order],
+        interval=targets.interval[order],
+        at_first=(first * price)[order],
+        at_last=(last * price)[order],
+        constant=constant[order],
+    )
+
+
+def _add_targets(terms: _TargetTerms, chunk: _Chunk) -> None:
+    start = chunk.rows.start
+    here = slice(*np.searchsorted(terms.battery, [start, start + len(chunk.constant)]))
+    row, interval = terms.battery[here] - start, terms.interval[here]
+    np.add.at(chunk.energy, (row, interval), terms.at_last[here])
     later = interval > 0
-    np.add.at(chunk.energy, (row[later], interval[later] - 1), at_first[later])
-    initial = problem.batteries.energy_kwh_initial[targets.battery[k]]
-    owed = np.where(later, 0.0, at_first * initial)
-    owed += price_min * np.where(price_min > 0, targets.energy_kwh_min[k], 0.0)
-    owed -= price_max * np.where(price_max > 0, targets.energy_kwh_max[k], 0.0)
-    np.add.at(chunk.constant, row, owed)
+    np.add.at(chunk.energy, (row[later], interval[later] - 1), terms.at_first[here][later])
+    np.add.at(chunk.constant, row, terms.constant[here])
 
 
 def _add_ramps(problem: DispatchProblem, prices: Multipliers, chunk: _Chunk) -> None:
@@ -199,26 +219,26 @@ def _add_ramps(problem: DispatchProblem, prices: Multipliers, chunk: _Chunk) -> 
     step = price_up - price_down  # of one more kW than in the interval before
     power = step.copy()
     power[:, :-1] -= step[:, 1:]
-    np.add(chunk.charge, power, out=chunk.charge)
-    np.subtract(chunk.discharge, power, out=chunk.discharge)
+    chunk.charge[:] += power
+    chunk.discharge[:] -= power
     allowed = np.where(np.isfinite(up), up, 0.0)[:, None] * price_up
     allowed += np.where(np.isfinite(down), down, 0.0)[:, None] * price_down
     before = np.nan_to_num(b.p_kw_initial[chunk.rows])
-    np.subtract(chunk.constant, allowed @ hours + step[:, 0] * before, out=chunk.constant)
+    chunk.constant[:] -= allowed @ hours + step[:, 0] * before
 
 
 def _add_cycles(problem: DispatchProblem, prices: Multipliers, chunk: _Chunk) -> None:
     b, days, step_h = problem.batteries, problem.days, problem.grid.step_h
-    cap = flows.throughput_kwh_max(problem)[chunk.rows]
-    if not np.isfinite(cap).any():
+    if not np.isfinite(b.cycles_per_day_max[chunk.rows]).any():
         return
+    cap = flows.throughput_kwh_max(problem, chunk.rows)
     by_day = prices.cycles_per_kwh[chunk.rows]
     price = by_day[:, days] * step_h
-    np.add(chunk.charge, price * b.efficiency_charge[chunk.rows], out=chunk.charge)
-    np.add(chunk.discharge, price / b.efficiency_discharge[chunk.rows], out=chunk.discharge)
+    chunk.charge[:] += price * b.efficiency_charge[chunk.rows]
+    chunk.discharge[:] += price / b.efficiency_discharge[chunk.rows]
     # Only days with an interval have a row; a day without one has no cap to pay for.
     used = by_day[:, np.unique(days)].sum(axis=1)
-    np.subtract(chunk.constant, np.where(np.isfinite(cap), cap, 0.0) * used, out=chunk.constant)
+    chunk.constant[:] -= np.where(np.isfinite(cap), cap, 0.0) * used
 
 
 def _energy_at_best(
@@ -286,12 +306,11 @@ def _last_at_best(
     b, rows = problem.batteries, chunk.rows
     edge_low, edge_high = b.energy_kwh_min[rows, -1], b.energy_kwh_max[rows, -1]
     price = np.where(yields, problem.firm_price_per_kwh * BAND_FACTOR, 0.0)
-    starts, widths = flows.end_value_starts(problem)[rows], b.end_value_kwh[rows]
-    value = b.end_value_per_kwh[rows]
+    starts, widths = flows.end_value_starts(problem, rows), b.end_value_kwh[rows]
     best = np.full(low.shape, np.inf)
     for at in _last_candidates(low, high, edge_low, edge_high, starts, widths):
         outside = np.maximum(np.maximum(edge_low - at, at - edge_high), 0.0)
-        earned = (value * np.clip(at[:, None] - starts, 0.0, widths)).sum(axis=1)
+        earned = flows.end_value(problem, at, rows)
         best = np.minimum(best, chunk.energy[:, -1] * at + price * outside - earned)
     return best
 

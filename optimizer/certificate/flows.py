@@ -47,13 +47,13 @@ def throughput_kwh(problem: DispatchProblem, p_charge_kw: Floats, p_discharge_kw
     return by_day
 
 
-def throughput_kwh_max(problem: DispatchProblem) -> Floats:
-    """Cap on the throughput of a day, shape (N,); inf where there is none."""
+def throughput_kwh_max(problem: DispatchProblem, rows: slice = slice(None)) -> Floats:
+    """Cap on the throughput of a day, shape (rows,); inf where there is none."""
     b = problem.batteries
-    rated = b.energy_kwh_rated
+    rated, cycles = b.energy_kwh_max[rows].max(axis=1), b.cycles_per_day_max[rows]
     # A store of no size moves nothing; without the guard an uncapped one would be 0 · inf.
-    cycles = np.where(np.isfinite(b.cycles_per_day_max), b.cycles_per_day_max, 0.0)
-    return np.where(np.isfinite(b.cycles_per_day_max), 2.0 * rated * cycles, np.inf)
+    capped = np.isfinite(cycles)
+    return np.where(capped, 2.0 * rated * np.where(capped, cycles, 0.0), np.inf)
 
 
 def target_weights(problem: DispatchProblem) -> tuple[Floats, Floats]:
@@ -97,16 +97,22 @@ def ramp_excess_kw(problem: DispatchProblem, p_kw: Floats, rows: Ints) -> tuple[
     return np.maximum(up, 0.0), np.maximum(down, 0.0)
 
 
-def end_value(problem: DispatchProblem, final_kwh: Floats) -> Floats:
-    """Value of the energy left, shape (N,); below an empty store it is 0."""
-    starts, widths = end_value_starts(problem), problem.batteries.end_value_kwh
+def end_value(problem: DispatchProblem, final_kwh: Floats, rows: slice = slice(None)) -> Floats:
+    """Value of the energy left in `rows`; energy lacking below an empty store costs like the first.
+
+    Only a band that cannot be kept lets energy fall below an empty store. A first piece of negative
+    value is no reward for that.
+    """
+    value = problem.batteries.end_value_per_kwh[rows]
+    starts, widths = end_value_starts(problem, rows), problem.batteries.end_value_kwh[rows]
     filled = np.clip(final_kwh[:, None] - starts, 0.0, widths)
-    return np.asarray((problem.batteries.end_value_per_kwh * filled).sum(axis=1))
+    lacking = np.maximum(value[:, 0], 0.0) * np.minimum(final_kwh, 0.0)
+    return np.asarray((value * filled).sum(axis=1) + lacking)
 
 
-def end_value_starts(problem: DispatchProblem) -> Floats:
-    """Energy at which each piece of the end value starts, shape (N, P)."""
-    starts = np.cumsum(problem.batteries.end_value_kwh, axis=1)
+def end_value_starts(problem: DispatchProblem, rows: slice = slice(None)) -> Floats:
+    """Energy at which each piece of the end value starts, shape (rows, P)."""
+    starts = np.cumsum(problem.batteries.end_value_kwh[rows], axis=1)
     starts[:, 1:] = starts[:, :-1].copy()
     starts[:, :1] = 0.0
     return starts

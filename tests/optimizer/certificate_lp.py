@@ -24,11 +24,11 @@ class Program:
     """Columns with costs and bounds, rows with names."""
 
     cost: list[float] = field(default_factory=list)
-    bounds: list[tuple[float, float | None]] = field(default_factory=list)
+    bounds: list[tuple[float | None, float | None]] = field(default_factory=list)
     equal: dict[tuple, tuple[Row, float]] = field(default_factory=dict)
     most: dict[tuple, tuple[Row, float]] = field(default_factory=dict)
 
-    def column(self, cost: float = 0.0, low: float = 0.0, high: float | None = None) -> int:
+    def column(self, cost: float = 0.0, low: float | None = 0.0, high: float | None = None) -> int:
         self.cost.append(cost)
         self.bounds.append((low, high))
         return len(self.cost) - 1
@@ -96,7 +96,7 @@ def solve_continuous(problem: DispatchProblem) -> Answer:
             if not yields:
                 energy[i, t + 1] = lp.column(0.0, low, high)
                 continue
-            at = energy[i, t + 1] = lp.column(0.0, 0.0)
+            at = energy[i, t + 1] = lp.column(0.0, None)
             slack = lp.column(firm * BAND_FACTOR)
             lp.most["band max", i, t] = ({at: 1.0, slack: -1.0}, high)
             lp.most["band min", i, t] = ({at: -1.0, slack: -1.0}, -low)
@@ -115,7 +115,8 @@ def solve_continuous(problem: DispatchProblem) -> Answer:
                 (step_h[t] / b.efficiency_discharge[i, t], {discharge[i, t]: 1.0}),
             )
             lp.equal["energy", i, t] = (row, after * known + b.inflow_kw[i, t] * step_h[t])
-        filled: Row = {energy[i, intervals]: -1.0}
+        lacking = lp.column(max(b.end_value_per_kwh[i, 0], 0.0))
+        filled: Row = {energy[i, intervals]: -1.0, lacking: -1.0}
         for value, width in zip(b.end_value_per_kwh[i], b.end_value_kwh[i], strict=True):
             filled[lp.column(-value, 0.0, None if np.isinf(width) else width)] = 1.0
         lp.most["end value", i] = (filled, 0.0)

@@ -104,6 +104,12 @@ def test_energy_left_is_worth_its_pieces_from_an_empty_store():
     assert idle_cost(problem).total == pytest.approx(-1.1)
 
 
+def test_energy_lacking_below_an_empty_store_costs_like_the_first_piece():
+    battery = {"end_value_per_kwh": [0.4, 0.1], "end_value_kwh": [2.0, 4.0], "inflow_kw": -7.0}
+    problem = make_problem(1, batteries=[battery], price_import=0.0)
+    assert idle_cost(problem).total == pytest.approx(2 * 0.4)
+
+
 def test_the_total_is_the_sum_with_the_end_value_taken_off():
     parts = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]
     assert CostBreakdown(*parts).total == 255.0 - 256.0
