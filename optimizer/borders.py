@@ -19,6 +19,7 @@ from twins.faults import Fault, InvalidInputError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
     Location = tuple[str | int, ...]
@@ -102,6 +103,22 @@ def key_names(model: type[BaseModel]) -> list[str]:
         alias = field.validation_alias if isinstance(field.validation_alias, str) else field.alias
         names.append(alias or name)
     return names
+
+
+def field_at(model: type[BaseModel], path: Sequence[str | int]) -> FieldInfo | None:
+    """The field that a document of `model` fills at `path`, or None where there is none."""
+    candidates: list[Any] = [model]
+    field: FieldInfo | None = None
+    for part in path:
+        candidates = _plain(candidates)
+        while unions := [a for a in candidates if _is_union(a)]:
+            inside = [member for union in unions for member in _members(union)]
+            candidates = _plain([a for a in candidates if a not in unions] + inside)
+        models = [a for a in candidates if _is_model(a)]
+        fields = [f for m in models for n, f in m.model_fields.items() if part in (n, f.alias)]
+        field = fields[0] if fields else None
+        candidates = _child(candidates, part)
+    return field
 
 
 class _Located:

@@ -1,0 +1,59 @@
+"""`Scenario`: a checked scenario file."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from gridsim.scenario.base import Section, ZoneName
+from gridsim.scenario.fleet_spec import FleetSection  # noqa: TC001  (pydantic reads it)
+from gridsim.scenario.sections import Gate, GridSource, Horizon, Optimiser, Prices, Profiles
+
+if TYPE_CHECKING:
+    from twins.timegrid import TimeGrid
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+class Scenario(Section):
+    """One planning task: a grid with its demand, prices, a fleet and a horizon.
+
+    Load one with `load_scenario`; `build` turns it into arrays. Values are frozen; files are
+    absolute paths.
+    """
+
+    name: Annotated[str, Field(pattern=_NAME.pattern, max_length=64)] = Field(
+        description="short name: lower-case letters, digits, _ and -", examples=["street"]
+    )
+    description: Annotated[str, Field(max_length=2000)] = Field(
+        default="", description="one sentence for lists"
+    )
+    time_zone: ZoneName = Field(
+        description="zone of local days and of times that are displayed", examples=["UTC"]
+    )
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(
+        default="EUR", description="currency of all costs, three letters"
+    )
+    horizon: Horizon = Field(
+        description="the time that is planned", examples=[{"day": "2023-01-16"}]
+    )
+    grid: GridSource = Field(
+        description="the grid", examples=[{"simbench": "1-LV-urban6--2-no_sw"}]
+    )
+    profiles: Profiles = Field(description="demand and generation", examples=[{"nominal": True}])
+    prices: Prices = Field(description="energy prices")
+    fleet: FleetSection = Field(description="batteries and sites")
+    gate: Gate = Field(default_factory=Gate, description="how the plan is checked")
+    optimiser: Optimiser = Field(
+        default_factory=Optimiser, description="what the plan is asked for"
+    )
+
+    def time_grid(self) -> TimeGrid:
+        """The intervals of the horizon."""
+        return self.horizon.time_grid(self.time_zone)
+
+    def as_mapping(self) -> dict[str, Any]:
+        """The scenario with every default filled in, as plain values."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
