@@ -10,24 +10,57 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dispatch.gate import Gate as Gate
+    from dispatch.verdict import Verdict as Verdict
+    from gridsim.grid import Grid as Grid
+    from optimizer.certificate import certify as certify
     from optimizer.plan import Certificate as Certificate
     from optimizer.plan import Plan as Plan
     from optimizer.problem import DispatchProblem as DispatchProblem
+    from optimizer.reading import read_problem as read_problem
+    from optimizer.solve import solve as solve
+    from twins.fleet import BatterySpec as BatterySpec
+    from twins.fleet import Fleet as Fleet
+    from twins.replay import replay as replay
+    from twins.technology import TECHNOLOGIES as TECHNOLOGIES
+    from twins.technology import Technology as Technology
     from twins.timegrid import TimeGrid as TimeGrid
 
 # Where each public name lives. Type checkers read the imports above; a test keeps the two alike.
 _HOMES = {
+    "TECHNOLOGIES": "twins.technology",
+    "BatterySpec": "twins.fleet",
     "Certificate": "optimizer.plan",
     "DispatchProblem": "optimizer.problem",
+    "Fleet": "twins.fleet",
+    "Gate": "dispatch.gate",
+    "Grid": "gridsim.grid",
     "Plan": "optimizer.plan",
+    "Technology": "twins.technology",
     "TimeGrid": "twins.timegrid",
+    "Verdict": "dispatch.verdict",
+    "certify": "optimizer.certificate",
+    "read_problem": "optimizer.reading",
+    "replay": "twins.replay",
+    "solve": "optimizer.solve",
 }
 
 __all__ = [
+    "TECHNOLOGIES",
+    "BatterySpec",
     "Certificate",
     "DispatchProblem",
+    "Fleet",
+    "Gate",
+    "Grid",
     "Plan",
+    "Technology",
     "TimeGrid",
+    "Verdict",
+    "certify",
+    "read_problem",
+    "replay",
+    "solve",
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import pkgutil
 
 import pytest
 
@@ -47,6 +48,13 @@ def test_a_name_is_what_its_home_calls_so(name: str) -> None:
 def test_type_checkers_and_users_see_the_same_names() -> None:
     assert imports_for_type_checkers() == gridsim._HOMES
     assert sorted(gridsim.__all__) == sorted(gridsim._HOMES)
+
+
+def test_no_name_is_also_a_module() -> None:
+    # Importing `gridsim.solve` would put the module where the function was.
+    modules = {module.name for module in pkgutil.iter_modules(gridsim.__path__)}
+
+    assert not modules & set(gridsim.__all__)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
