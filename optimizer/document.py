@@ -123,11 +123,13 @@ class EndValueDocument(Document):
 
 
 class UnitDocument(Document):
-    """Where a unit sits: in a site (settled there), in a group (limits only), or in neither."""
+    """Where a unit sits: in a site, in a group (which may itself lie in a site), or in neither."""
 
     site_id: Name | None = Field(None, description="Site at whose meter the unit is settled.")
     group_id: Name | None = Field(
-        None, description="Group whose limits count it; the unit is settled at its own terminals."
+        None,
+        description="Group whose limits count it. It is settled at the site that the group lies "
+        "in; without one, at its own terminals.",
     )
 
 
@@ -223,12 +225,14 @@ class SiteDocument(Document):
 
 
 class GroupDocument(Document):
-    """A part of the grid whose net power can be limited; groups form a tree."""
+    """A part of the grid, or of a site, whose net power can be limited; groups form a tree."""
 
     group_id: Name
     parent_id: Name | None = None
-    load_kw: Series = Field([0.0], description="Fixed consumption in it, not settled.")
-    generation_kw: Series = Field([0.0], description="Fixed generation in it, not settled.")
+    load_kw: Series = Field(
+        [0.0], description="Fixed consumption in it; settled only where the group lies in a site."
+    )
+    generation_kw: Series = Field([0.0], description="Fixed generation in it, likewise.")
 
 
 class LimitDocument(Document):

@@ -105,13 +105,17 @@ def read_plan(path: str | Path) -> Plan:
     Raises:
         ProblemError: the file is no plan, or its problem or its arrays are wrong.
     """
-    content = load_json(Path(path))
-    faults = FaultList(str(path))
+    return plan_from_document(load_json(Path(path)), str(path))
+
+
+def plan_from_document(content: dict[str, Any], source: str) -> Plan:
+    """A plan from its JSON content; see `read_plan`."""
+    faults = FaultList(source)
     if content.get("schema_version") != PLAN_SCHEMA_VERSION or "problem" not in content:
         version = content.get("schema_version")
         faults.add("schema_version", version, f"must be a plan of version {PLAN_SCHEMA_VERSION}")
         faults.raise_if_any(ProblemError)
-    problem = problem_from_document(content["problem"], f"{path}, its problem")
+    problem = problem_from_document(content["problem"], f"{source}, its problem")
     if content.get("problem_digest") != problem.digest:
         faults.add("problem_digest", content.get("problem_digest"), "must be that of the problem")
     count, rows = len(problem.grid), [*content.get("batteries", []), *content.get("sessions", [])]

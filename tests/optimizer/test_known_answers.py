@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from optimizer.plan import Plan
 from optimizer.plan_file import plan_document
 from optimizer.reading import read_problem
 from optimizer.solve import InfeasibleError, solve
+
+if TYPE_CHECKING:
+    from optimizer.plan import Plan
 
 CASES = sorted((Path(__file__).parent.parent / "cases" / "dispatch").glob("*.json"))
 COST_TOLERANCE = 1e-6
@@ -56,6 +59,9 @@ def test_what_is_missing_is_reported_by_name_and_size(case: tuple[dict, Plan]) -
             if size > 0:
                 breach = next(b for b in plan.breaches if b.name == name)
                 assert breach.size == pytest.approx(size, rel=1e-6)
+    if "missing_kwh_in_all" in expect:
+        missing = sum(row["missing_kwh"] for row in report.values())
+        assert missing == pytest.approx(expect["missing_kwh_in_all"], rel=1e-6)
     for name, least in expect.get("margin_at_least_kwh", {}).items():
         assert report[name]["margin_kwh"] >= least
     if "status" in expect:
