@@ -105,13 +105,11 @@ def _charge(b: Any, energy_kwh: float, p_kw: float, hours: float) -> tuple[float
     rate_kw = b.store_efficiency_charge * inner_kw * (1.0 - b.resistance_per_kw * inner_kw)
     if rate_kw * hours <= room_kwh:
         return p_kw, energy_kwh + rate_kw * hours, (inner_kw - rate_kw) * hours
-    rate_kw = room_kwh / hours
-    wanted = rate_kw / b.store_efficiency_charge
-    inner_kw = 2.0 * wanted / (1.0 + math.sqrt(1.0 - 4.0 * b.resistance_per_kw * wanted))
-    root = 1.0 - b.charge_linear
-    below = root * root - 4.0 * b.charge_quadratic_per_kw * (b.charge_standby_kw + inner_kw)
-    fitting_kw = 2.0 * (b.charge_standby_kw + inner_kw) / (root + math.sqrt(max(0.0, below)))
-    return min(p_kw, fitting_kw), b.energy_kwh_max, (inner_kw - rate_kw) * hours
+    # Full before the piece ends: it works until then, and only feeds its electronics afterwards.
+    busy_h = room_kwh / rate_kw
+    held_kw = min(p_kw, b.idle_kw)
+    mean_kw = held_kw + (p_kw - held_kw) * (busy_h / hours)
+    return mean_kw, b.energy_kwh_max, (inner_kw - rate_kw) * busy_h
 
 
 @compiled
@@ -126,17 +124,9 @@ def _discharge(b: Any, energy_kwh: float, p_kw: float, hours: float) -> tuple[fl
     rate_kw = inner_kw * (1.0 + b.resistance_per_kw * inner_kw) / b.store_efficiency_discharge
     if rate_kw * hours <= left_kwh:
         return -p_kw, energy_kwh - rate_kw * hours, (rate_kw - inner_kw) * hours
-    rate_kw = left_kwh / hours
-    given = rate_kw * b.store_efficiency_discharge
-    inner_kw = 2.0 * given / (1.0 + math.sqrt(1.0 + 4.0 * b.resistance_per_kw * given))
-    outer_kw = inner_kw - b.discharge_standby_kw
-    if outer_kw <= 0.0:
-        # The last of the store goes into the converter itself.
-        return 0.0, b.energy_kwh_min, 0.0
-    root = 1.0 + b.discharge_linear
-    below = root * root + 4.0 * b.discharge_quadratic_per_kw * outer_kw
-    fitting_kw = 2.0 * outer_kw / (root + math.sqrt(below))
-    return -min(p_kw, fitting_kw), b.energy_kwh_min, (rate_kw - inner_kw) * hours
+    # Empty before the piece ends: it works until then, and rests afterwards.
+    busy_h = left_kwh / rate_kw
+    return -p_kw * (busy_h / hours), b.energy_kwh_min, (rate_kw - inner_kw) * busy_h
 
 
 @compiled

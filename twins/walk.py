@@ -106,7 +106,10 @@ def _walk_row(
             # Between ticks the walk goes on from the unsplit state; only the reading is split.
             seen_energy = drained(b, energy, since_tick_h[last])
             seen_temperature = warmed(b, temperature, heat, ambient_c[last], since_tick_h[last])
-        p_mean = max(-b.p_discharge_kw_max, min(b.p_charge_kw_max, wanted - missed / length))
+        # Rounding in the mean must not carry it over a limit, or past zero.
+        most = min(max(wanted, 0.0), b.p_charge_kw_max)
+        least = max(min(wanted, 0.0), -b.p_discharge_kw_max)
+        p_mean = max(least, min(most, wanted - missed / length))
         made.p_kw[row, t] = p_mean
         made.p_shortfall_kw[row, t] = wanted - p_mean
         if q_kvar.shape[0] > 0:

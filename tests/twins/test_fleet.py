@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.twins.fleets import mixed_fleet, one_battery
 
+from tests.twins.fleets import mixed_fleet, one_battery
 from twins import TECHNOLOGIES, BatterySpec, Fleet, FleetError
 
 LFP = TECHNOLOGIES["lfp"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
-from tests.twins.fleets import case
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.twins.fleets import case
 from twins import TECHNOLOGIES, Technology, TechnologyError, technology_from_mapping
 
 PART_LOAD = case("twin_part_load.json")
@@ -93,7 +93,7 @@ def test_every_fault_of_a_mapping_comes_in_one_error():
 
 
 def test_faults_between_numbers_are_found_and_carry_their_path():
-    with pytest.raises(TechnologyError, match="thermal.hot_start_c"):
+    with pytest.raises(TechnologyError, match=r"thermal\.hot_start_c"):
         technology_from_mapping({"base": "lfp", "thermal": {"hot_start_c": 60}})
     with pytest.raises(TechnologyError, match="idle_loss"):
         Technology(name="leaky", idle_loss=0.1)
