@@ -1,10 +1,37 @@
-"""The grid: the only place that knows pandapower."""
+"""The grid: the only place that knows pandapower.
+
+A `Grid` is built once from a SimBench code, a pandapower file or a named network. `PowerFlow`
+attaches batteries to it and solves the AC power flow of a whole time axis; `find_breaches` names
+every limit that is broken; `secant_cuts` says how much of the plan the grid can carry.
+"""
 
 from __future__ import annotations
 
+from gridsim.grid.areas import Area, AreaTree, area_tree, areas
+from gridsim.grid.breaches import Breach, Breaches, find_breaches
+from gridsim.grid.csv_profiles import csv_profiles
+from gridsim.grid.cuts import Cut, secant_cuts
 from gridsim.grid.errors import GridError
+from gridsim.grid.model import GridModel
 from gridsim.grid.network import Grid
 from gridsim.grid.powerflow import PowerFlow
 from gridsim.grid.profiles import nominal_profiles, simbench_profiles
 
-__all__ = ["Grid", "GridError", "PowerFlow", "nominal_profiles", "simbench_profiles"]
+__all__ = [
+    "Area",
+    "AreaTree",
+    "Breach",
+    "Breaches",
+    "Cut",
+    "Grid",
+    "GridError",
+    "GridModel",
+    "PowerFlow",
+    "area_tree",
+    "areas",
+    "csv_profiles",
+    "find_breaches",
+    "nominal_profiles",
+    "secant_cuts",
+    "simbench_profiles",
+]

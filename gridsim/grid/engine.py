@@ -46,6 +46,7 @@ class Injection:
     load_kw: Floats
     load_kvar: Floats
     generation_kw: Floats
+    generation_kvar: Floats
     storage_kw: Floats
     storage_kvar: Floats
 
@@ -173,7 +174,7 @@ def set_powers(net: Any, injection: Injection, storages: Any, at: int) -> None:
     net.load["p_mw"] = mw_from_kw(injection.load_kw[:, at])
     net.load["q_mvar"] = mw_from_kw(injection.load_kvar[:, at])
     net.sgen["p_mw"] = mw_from_kw(injection.generation_kw[:, at])
-    net.sgen["q_mvar"] = 0.0
+    net.sgen["q_mvar"] = mw_from_kw(injection.generation_kvar[:, at])
     net.storage.loc[storages, "p_mw"] = mw_from_kw(injection.storage_kw[:, at])
     net.storage.loc[storages, "q_mvar"] = mw_from_kw(injection.storage_kvar[:, at])
 
@@ -193,6 +194,7 @@ class NodeSums:
         taken_kw = self._load @ injection.load_kw + self._storage @ injection.storage_kw
         taken_kw = taken_kw - self._generator @ injection.generation_kw
         taken_kvar = self._load @ injection.load_kvar + self._storage @ injection.storage_kvar
+        taken_kvar = taken_kvar - self._generator @ injection.generation_kvar
         mva = injection_mva(taken_kw, taken_kvar)
         return mva / self._model.base_mva + self._model.fixed[:, np.newaxis]
 

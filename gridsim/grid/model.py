@@ -16,7 +16,7 @@ from pandapower.pypower.idx_brch import F_BUS, T_BUS
 from pandapower.pypower.idx_bus import BASE_KV, PD, QD
 from pandapower.pypower.idx_gen import GEN_BUS, PG
 
-from gridsim.grid.sources import _fault
+from gridsim.grid.errors import grid_fault
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -142,10 +142,12 @@ def _solve_nominal(net: Any, source: str) -> Any:
         pp.runpp(net, numba=False)
     except pp.LoadflowNotConverged as error:
         allowed = "the AC power flow must converge at the grid's nominal loads"
-        raise _fault(source, "base case", str(error), allowed) from error
+        raise grid_fault(source, "base case", str(error), allowed) from error
     except Exception as error:
         allowed = "pandapower must be able to solve the grid"
-        raise _fault(source, "base case", f"{type(error).__name__}: {error}", allowed) from error
+        raise grid_fault(
+            source, "base case", f"{type(error).__name__}: {error}", allowed
+        ) from error
     return net._ppc["internal"]
 
 

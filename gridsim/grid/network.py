@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from gridsim.grid import columns, limits, sources
+from gridsim.grid.errors import grid_fault
 from gridsim.grid.model import GridModel, build_model
-from gridsim.grid.sources import _fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +77,7 @@ class Grid:
         """
         if simbench_storages not in ("drop", "as_generation"):
             allowed = "must be 'drop' or 'as_generation'"
-            raise _fault(f"grid {code!r}", "simbench_storages", str(simbench_storages), allowed)
+            raise grid_fault(f"grid {code!r}", "simbench_storages", str(simbench_storages), allowed)
         net = sources.load_simbench(code)
         if simbench_storages == "as_generation":
             sources.storages_as_generation(net)

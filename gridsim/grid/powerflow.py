@@ -133,6 +133,8 @@ class PowerFlow:
             load_kw=self._load_kw[:, at],
             load_kvar=self._load_kvar[:, at],
             generation_kw=self._generation_kw[:, at],
+            # Profiles move active power only; reactive power stays as the grid file has it.
+            generation_kvar=np.repeat(self.grid.generators.q_kvar[:, np.newaxis], at.size, axis=1),
             storage_kw=idle if p_kw is None else p_kw,
             storage_kvar=idle if q_kvar is None else q_kvar,
         )

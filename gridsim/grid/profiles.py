@@ -19,6 +19,7 @@ import numpy as np
 import xarray as xr
 
 from gridsim.grid.errors import GridError
+from gridsim.grid.sources import STORAGE_PROFILE
 from twins.faults import FaultList, did_you_mean
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def simbench_profiles(
     used, where = np.unique(rows, return_inverse=True)
     means = _Means(used, where, weights)
     load = {"load": grid.profile_tables["load"]}
-    feed = {kind: grid.profile_tables[kind] for kind in ("renewables", "powerplants", "storage")}
+    feed = {kind: grid.profile_tables[kind] for kind in ("renewables", "powerplants")}
+    feed["storage"] = grid.profile_tables["storage"].add_prefix(STORAGE_PROFILE)
     loads, generators = grid.loads, grid.generators
     load_kw = means.of(load, loads.profile, "_pload", "loads", faults)
     load_kvar = means.of(load, loads.profile, "_qload", "loads", faults)

@@ -17,8 +17,8 @@ import pandapower.networks as pp_networks
 import pandas as pd
 import simbench as sb
 
-from gridsim.grid.errors import GridError
-from twins.faults import FaultList, did_you_mean
+from gridsim.grid.errors import grid_fault
+from twins.faults import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 JSON_BYTES_MAX = 500_000_000
 """A pandapower file of the largest SimBench grid has about 20 MB."""
+
+STORAGE_PROFILE = "storage:"
+"""Marks a static generator whose profile is in SimBench's table of storages."""
 
 
 def load_simbench(code: str) -> Net:
@@ -38,7 +41,9 @@ def load_simbench(code: str) -> Net:
     codes = sb.collect_all_simbench_codes()
     if code not in codes:
         allowed = f"must be one of SimBench's {len(codes)} codes, such as '1-LV-urban6--2-no_sw'"
-        raise _fault(f"grid {code!r}", "simbench", code, allowed, did_you_mean(str(code), codes))
+        raise grid_fault(
+            f"grid {code!r}", "simbench", code, allowed, did_you_mean(str(code), codes)
+        )
     return sb.get_simbench_net(code)
 
 
@@ -51,16 +56,18 @@ def load_json(path: str | Path) -> Net:
     path = Path(path)
     source = f"grid file {path}"
     if not path.is_file():
-        raise _fault(source, "path", str(path), "no such file")
+        raise grid_fault(source, "path", str(path), "no such file")
     if (size := path.stat().st_size) > JSON_BYTES_MAX:
-        raise _fault(source, "size", f"{size} bytes", f"at most {JSON_BYTES_MAX} bytes are read")
+        raise grid_fault(
+            source, "size", f"{size} bytes", f"at most {JSON_BYTES_MAX} bytes are read"
+        )
     allowed = "must be a net saved with pandapower.to_json"
     try:
         net = pp.from_json(str(path))
     except Exception as error:
-        raise _fault(source, "content", str(error), allowed) from error
+        raise grid_fault(source, "content", str(error), allowed) from error
     if not isinstance(net, pp.pandapowerNet):
-        raise _fault(source, "content", type(net).__name__, allowed)
+        raise grid_fault(source, "content", type(net).__name__, allowed)
     return net
 
 
@@ -74,14 +81,14 @@ def load_named(name: str, kwargs: Mapping[str, Any]) -> Net:
     known = network_functions()
     if name not in known:
         allowed = "must be a function of pandapower.networks, such as 'case33bw'"
-        raise _fault(source, "name", name, allowed, did_you_mean(name, known))
+        raise grid_fault(source, "name", name, allowed, did_you_mean(name, known))
     try:
         net = known[name](**kwargs)
     except (TypeError, ValueError, KeyError, UserWarning) as error:
         allowed = f"arguments must suit {name}{inspect.signature(known[name])}"
-        raise _fault(source, "arguments", f"{dict(kwargs)}: {error}", allowed) from error
+        raise grid_fault(source, "arguments", f"{dict(kwargs)}: {error}", allowed) from error
     if not isinstance(net, pp.pandapowerNet):
-        raise _fault(source, "name", type(net).__name__, "the function must return one net")
+        raise grid_fault(source, "name", type(net).__name__, "the function must return one net")
     return net
 
 
@@ -116,20 +123,11 @@ def storages_as_generation(net: Net) -> None:
             "scaling": old["scaling"].to_numpy(),
             "in_service": old["in_service"].to_numpy(dtype=bool),
             "type": old["type"].to_numpy(),
-            "profile": old["profile"].to_numpy() if "profile" in old else "",
+            # The same name stands for another series among the renewables.
+            "profile": STORAGE_PROFILE + old["profile"].astype(str).to_numpy(),
         },
         index=np.arange(start, start + len(old)),
     )
     if len(new):
         net.sgen = pd.concat([net.sgen, new]).astype(net.sgen.dtypes.to_dict())
     drop_storages(net)
-
-
-def _fault(source: str, where: str, found: str, allowed: str, hint: str = "") -> GridError:
-    faults = FaultList(source)
-    faults.add(where, found, allowed, hint)
-    try:
-        faults.raise_if_any(GridError)
-    except GridError as error:
-        return error
-    raise AssertionError("a fault was just added")
