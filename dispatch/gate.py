@@ -80,8 +80,8 @@ class Gate:
         findings = _plan_findings(plan) + self._battery_findings(p_kw, lived, nominal)
         broken = self.power_flow.breaches(flow, baseline)
         starts = plan.problem.grid.starts
-        against = [grid_finding(breach, starts) for breach in broken if not breach.is_accepted]
-        accepted = [grid_finding(breach, starts) for breach in broken if breach.is_accepted]
+        against = [grid_finding(breach, starts) for breach in broken if breach.counts]
+        accepted = [grid_finding(breach, starts) for breach in broken if not breach.counts]
         judged = time.perf_counter()
         return Verdict(
             findings=tuple(findings + _worst(against)),

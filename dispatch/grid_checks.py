@@ -33,8 +33,8 @@ class GridBreach(Protocol):
     @property
     def baseline(self) -> float: ...
     @property
-    def is_accepted(self) -> bool:
-        """Whether it is broken without batteries too, and the plan does not worsen it."""
+    def counts(self) -> bool:
+        """False where it is broken without batteries too and the plan does not worsen it."""
 
 
 class PowerFlow(Protocol):

@@ -30,6 +30,13 @@ class Evidence:
     flow: xr.Dataset
     baseline: xr.Dataset
 
+    @property
+    def nominal(self) -> xr.Dataset:
+        """What the twins did with the parameters they are believed to have."""
+        if "scenario" in self.replay.dims:
+            return self.replay.isel(scenario=0, drop=True)
+        return self.replay
+
 
 @dataclass(frozen=True, eq=False)
 class Verdict:

@@ -1,0 +1,129 @@
+"""`gridsim solve` and `gridsim verify`: dispatch problems and plans as JSON files."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from gridsim.cli.console import EXIT_REFUSED, guarded, out, print_json
+from gridsim.run.assemble import peak_memory_mb
+from optimizer.certificate import TOLERANCE, certify, check
+from optimizer.plan_file import read_plan, write_plan
+from optimizer.reading import read_problem
+from optimizer.solve import solve as solve_problem
+
+if TYPE_CHECKING:
+    from optimizer.plan import Certificate, Plan
+
+CERTIFICATE_TOLERANCE = 1e-9
+"""A stored certificate may differ from the recomputed one by rounding alone, relative."""
+
+
+@guarded
+def solve(
+    problem: Annotated[Path, typer.Argument(help="A problem file (`gridsim schema problem`).")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the plan to this JSON file.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option(help="Fail where a firm limit or target cannot be kept, and name it.")
+    ] = False,
+    gap: Annotated[float, typer.Option(min=0.0, help="Relative gap to stop at.")] = 1e-6,
+    time_limit: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds after which to stop.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Solve a dispatch problem; the plan file holds its problem and its proof. Unrounded."""
+    plan = solve_problem(read_problem(problem), strict=strict, gap=gap, time_limit_s=time_limit)
+    if output is not None:
+        write_plan(plan, output)
+    if json:
+        print_json(_summary(plan))
+    else:
+        _print_plan(plan)
+
+
+@guarded
+def verify(
+    plan: Annotated[Path, typer.Argument(help="A plan file.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check a saved plan alone: its rules, its cost, and its bound, all computed anew."""
+    stored = read_plan(plan)
+    certificate = certify(stored)
+    violations = [str(violation) for violation in check(stored)]
+    doubts = _doubts(stored.certificate, certificate)
+    holds = not doubts and certificate.worst_violation <= TOLERANCE
+    if json:
+        content = {"holds": holds, "violations": violations, "doubts": doubts}
+        print_json({**content, **dataclasses.asdict(certificate)})
+    else:
+        _print_certificate(certificate, stored.problem.currency)
+        for line in [*violations, *doubts]:
+            out.print(line, style="red", markup=False)
+        out.print("the plan holds" if holds else "the plan does not hold")
+    if not holds:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _doubts(stored: Certificate | None, recomputed: Certificate) -> list[str]:
+    """What the file says of the plan and the plan does not bear out."""
+    if stored is None:
+        return []
+    doubts = []
+    for name in ("cost", "profit", "worst_violation"):
+        said, found = getattr(stored, name), getattr(recomputed, name)
+        if abs(said - found) > CERTIFICATE_TOLERANCE * max(1.0, abs(found)):
+            doubts.append(f"the file says {name} {said:.9g}; it is {found:.9g}")
+    return doubts
+
+
+def _summary(plan: Plan) -> dict[str, Any]:
+    assert plan.certificate is not None
+    assert plan.solver is not None
+    return {
+        "status": plan.status.value,
+        "stop_reason": plan.stop_reason.value,
+        **dataclasses.asdict(plan.certificate),
+        "breaches": [{**dataclasses.asdict(b), "text": str(b)} for b in plan.breaches],
+        "seconds": dict(plan.solver.seconds),
+        "solver": plan.solver.name,
+        "binaries": plan.solver.binaries,
+        "peak_memory_mb": peak_memory_mb(),
+        "problem_digest": plan.problem.digest,
+    }
+
+
+def _print_plan(plan: Plan) -> None:
+    batteries, intervals = plan.problem.shape
+    out.print(f"{plan.problem.name}: {batteries} batteries, {intervals} intervals", markup=False)
+    out.print(f"{plan.status.value}, stopped: {plan.stop_reason.value}")
+    assert plan.certificate is not None
+    _print_certificate(plan.certificate, plan.problem.currency)
+    for breach in plan.breaches:
+        out.print(f"broken: {breach}", style="yellow", markup=False)
+    if plan.solver is not None:
+        phases = ", ".join(f"{name} {took:.2f} s" for name, took in plan.solver.seconds.items())
+        out.print(f"{plan.solver.name}; {phases}", markup=False)
+
+
+def _print_certificate(certificate: Certificate, currency: str) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for label, value in (
+        (f"cost [{currency}]", f"{certificate.cost:,.4f}"),
+        (f"cost of doing nothing [{currency}]", f"{certificate.cost_idle:,.4f}"),
+        (f"profit [{currency}]", f"{certificate.profit:,.4f}"),
+        (f"profit at most [{currency}]", f"{certificate.profit_bound:,.4f}"),
+        ("gap", f"{certificate.gap:.4%}"),
+        ("worst violation", f"{certificate.worst_violation:.1e}"),
+        ("bound from", certificate.bound_source),
+    ):
+        table.add_row(label.replace("[", r"\["), value)
+    out.print(table)

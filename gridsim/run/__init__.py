@@ -1,0 +1,1 @@
+"""Finished runs: their figures, their arrays, their files."""

@@ -1,0 +1,91 @@
+"""Runs on disk: one NetCDF file that holds figures, arrays, the plan and its problem."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from gridsim.run.result import RUN_SCHEMA_VERSION, Run
+from optimizer.plan_file import plan_document, plan_from_document
+from twins.faults import FaultList, InvalidInputError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+_DOCUMENTS = ("summary", "plan", "scenario")
+
+
+class RunFileError(InvalidInputError):
+    """A file that is no run of this program, or of a version it does not know."""
+
+
+def save_run(run: Run, path: str | Path) -> Path:
+    """Write a run; an interrupted write leaves no half of a file behind.
+
+    Raises:
+        OSError: the folder does not exist or cannot be written.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    documents = {
+        "summary": json.dumps(dict(run.summary), allow_nan=False),
+        "plan": json.dumps(plan_document(run.plan), allow_nan=False),
+        "scenario": run.scenario_text,
+    }
+    data = run.data.assign(
+        {f"document_{name}": (f"byte_{name}", _packed(text)) for name, text in documents.items()}
+    )
+    data.attrs = {**run.data.attrs, "schema_version": RUN_SCHEMA_VERSION, "scenario": run.name}
+    encoding = {
+        name: {"zlib": True, "complevel": 3}
+        for name, values in run.data.data_vars.items()
+        if values.dtype.kind == "f" and values.ndim == 2
+    }
+    try:
+        data.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def load_run(path: str | Path) -> Run:
+    """Read a run that `Run.save` has written.
+
+    Raises:
+        RunFileError: the file is missing, or it is no run of a known version.
+    """
+    faults = FaultList(str(path))
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as file:
+            data = file.load()
+    except (OSError, ValueError) as error:
+        faults.add("file", str(error).splitlines()[0], "must be a run saved by gridsim (NetCDF)")
+        faults.raise_if_any(RunFileError)
+    version = data.attrs.get("schema_version")
+    missing = [name for name in _DOCUMENTS if f"document_{name}" not in data]
+    if version != RUN_SCHEMA_VERSION or missing:
+        faults.add("schema_version", version, f"must be a run of version {RUN_SCHEMA_VERSION}")
+    faults.raise_if_any(RunFileError)
+    texts = {name: _unpacked(data[f"document_{name}"].to_numpy()) for name in _DOCUMENTS}
+    name = str(data.attrs["scenario"])
+    data = data.drop_vars([f"document_{document}" for document in _DOCUMENTS])
+    for extra in ("schema_version", "scenario"):
+        data.attrs.pop(extra)
+    summary: dict[str, Any] = json.loads(texts["summary"])
+    plan = plan_from_document(json.loads(texts["plan"]), str(path))
+    return Run(name, summary, data, plan, texts["scenario"])
+
+
+def _packed(text: str) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(zlib.compress(text.encode(), 3), dtype=np.uint8)
+
+
+def _unpacked(content: npt.NDArray[np.uint8]) -> str:
+    return zlib.decompress(content.tobytes()).decode()

@@ -1,0 +1,1 @@
+"""Studies: from a scenario to a validated plan."""

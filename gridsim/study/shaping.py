@@ -1,0 +1,193 @@
+"""From a built scenario to the dispatch problem that the optimiser reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optimizer.problem import (
+    NO_GROUP,
+    Batteries,
+    DispatchProblem,
+    Generators,
+    Groups,
+    Limits,
+    Targets,
+)
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from gridsim.scenario.build import BuiltScenario
+    from gridsim.study.bounds import AreaBounds
+
+    Floats = npt.NDArray[np.float64]
+
+
+def dispatch_problem(
+    built: BuiltScenario, bounds: AreaBounds | None = None, soc_margin: Floats | None = None
+) -> DispatchProblem:
+    """The problem of a scenario's fleet.
+
+    Args:
+        built: grid, sites, fleet and prices over the horizon.
+        bounds: what the grid lets areas do; None to plan by price alone.
+        soc_margin: shape (N,), fraction by which each battery's band is narrowed at both edges.
+    """
+    tree = _Tree(built, bounds)
+    return DispatchProblem(
+        grid=built.time_grid,
+        price_import_per_kwh=built.prices["price_import_per_kwh"].to_numpy(),
+        price_export_per_kwh=built.prices["price_export_per_kwh"].to_numpy(),
+        batteries=_batteries(built, tree, soc_margin),
+        generators=_no_generators(len(built.time_grid)),
+        groups=tree.groups(),
+        limits=tree.limits(),
+        targets=_end_targets(built),
+        name=built.scenario.name,
+        currency=built.scenario.currency,
+    )
+
+
+class _Tree:
+    """Sites under the smallest bounded area around their bus, areas under areas."""
+
+    def __init__(self, built: BuiltScenario, bounds: AreaBounds | None) -> None:
+        self.built = built
+        self.bounds = bounds
+        self.site_count = built.sites.sizes["site"]
+        self.rows = [] if bounds is None else bounds.in_use
+        self.names = [] if bounds is None else [bounds.tree.areas[row].area_id for row in self.rows]
+        self.area_parent, self.site_area = self._nest()
+
+    def _nest(self) -> tuple[list[int], npt.NDArray[np.int64]]:
+        """For each bounded area and each site the smallest bounded area around it, as a place."""
+        nowhere = np.full(self.site_count, NO_GROUP, dtype=np.int64)
+        if self.bounds is None:
+            return [], nowhere
+        tree = self.bounds.tree
+        place = {row: at for at, row in enumerate(self.rows)}
+
+        def around(area: int) -> int:
+            return next((place[a] for a in tree.ancestors(area) if a in place), NO_GROUP)
+
+        bus = _site_bus(self.built)
+        parents = [around(int(tree.parent[row])) for row in self.rows]
+        return parents, np.array([around(int(tree.of_bus[at])) for at in bus], dtype=np.int64)
+
+    def groups(self) -> Groups:
+        """Sites first, then areas."""
+        sites, count = self.built.sites, len(self.built.time_grid)
+        nothing = np.zeros((len(self.names), count))
+        names = (*sites["site"].to_numpy().tolist(), *self.names)
+        place = np.concatenate([self.site_area, np.array(self.area_parent, dtype=np.int64)])
+        shape = (self.site_count, count)
+        paid = np.broadcast_to(self.built.prices["price_import_per_kwh"].to_numpy(), shape)
+        earned = np.broadcast_to(self.built.prices["price_export_per_kwh"].to_numpy(), shape)
+        return Groups(
+            group_id=names,
+            where=names,
+            parent=np.where(place == NO_GROUP, NO_GROUP, place + self.site_count),
+            is_site=np.arange(len(names)) < self.site_count,
+            load_kw=np.vstack([sites["load_kw"].to_numpy(), nothing]),
+            generation_kw=np.vstack([sites["generation_kw"].to_numpy(), nothing]),
+            price_import_per_kwh=np.vstack([paid, nothing]),
+            price_export_per_kwh=np.vstack([earned, nothing]),
+        )
+
+    def limits(self) -> Limits:
+        """The bounds on the batteries, moved by what the sites of the area draw anyway."""
+        if self.bounds is None:
+            return _no_limits(len(self.built.time_grid))
+        fixed = self._site_net_by_area()
+        return Limits(
+            limit_id=tuple(self.names),
+            where=tuple(self.names),
+            group=np.arange(len(self.names), dtype=np.int64) + self.site_count,
+            p_kw_max=self.bounds.p_kw_max[self.rows] + fixed,
+            p_kw_min=self.bounds.p_kw_min[self.rows] + fixed,
+            breach_price_per_kwh=np.zeros(len(self.names)),
+            breach_price_per_kw=np.zeros(len(self.names)),
+        )
+
+    def _site_net_by_area(self) -> Floats:
+        """Load minus generation of the sites in each bounded area, nested ones included."""
+        assert self.bounds is not None
+        sites = self.built.sites
+        net_kw = (sites["load_kw"] - sites["generation_kw"]).to_numpy()
+        return self.bounds.tree.sums(_site_bus(self.built), net_kw)[self.rows]
+
+
+def _site_bus(built: BuiltScenario) -> npt.NDArray[np.int64]:
+    """Row of each site's bus in the grid's table."""
+    return built.grid.buses.positions(built.sites["bus"].to_numpy().tolist())
+
+
+def _batteries(built: BuiltScenario, tree: _Tree, soc_margin: Floats | None) -> Batteries:
+    fleet, count = built.fleet, len(built.time_grid)
+    rows = len(fleet)
+    margin = np.zeros(rows) if soc_margin is None else soc_margin
+    capacity = fleet.capacity_kwh
+    charge, discharge = fleet.planning_efficiency(built.scenario.optimiser.efficiency_share)
+    span = fleet.soc_max - fleet.soc_min
+    low = (fleet.soc_min + margin * span) * capacity
+    high = (fleet.soc_max - margin * span) * capacity
+    names = tuple(str(name) for name in fleet.battery_id)
+    return Batteries(
+        battery_id=names,
+        where=names,
+        is_session=np.zeros(rows, dtype=bool),
+        group=built.battery_site,
+        energy_kwh_initial=fleet.soc_initial * capacity,
+        energy_kwh_min=_spread(low, count + 1),
+        energy_kwh_max=_spread(high, count + 1),
+        p_charge_kw_max=_spread(np.minimum(fleet.p_charge_kw_max, fleet.s_kva_max), count),
+        p_discharge_kw_max=_spread(np.minimum(fleet.p_discharge_kw_max, fleet.s_kva_max), count),
+        p_charge_kw_min=np.zeros(rows),
+        p_discharge_kw_min=np.zeros(rows),
+        power_levels=np.zeros(rows, dtype=np.int64),
+        efficiency_charge=_spread(charge, count),
+        efficiency_discharge=_spread(discharge, count),
+        standing_loss_per_h=fleet.standing_loss_per_h,
+        inflow_kw=np.zeros((rows, count)),
+        wear_cost_charge_per_kwh=fleet.wear_cost_charge_per_kwh,
+        wear_cost_discharge_per_kwh=fleet.wear_cost_discharge_per_kwh,
+        cycles_per_day_max=np.full(rows, np.inf),
+        ramp_up_kw_per_h=np.full(rows, np.inf),
+        ramp_down_kw_per_h=np.full(rows, np.inf),
+        p_kw_initial=np.full(rows, np.nan),
+        end_value_per_kwh=np.full((rows, 1), built.scenario.optimiser.end_value_per_kwh),
+        end_value_kwh=np.full((rows, 1), np.inf),
+    )
+
+
+def _spread(column: Floats, count: int) -> Floats:
+    """A column repeated along time without copying it."""
+    return np.broadcast_to(column[:, None], (len(column), count))
+
+
+def _end_targets(built: BuiltScenario) -> Targets:
+    """Every battery ends with at least what it began with, where the scenario says so."""
+    count = len(built.fleet) if built.scenario.optimiser.end_energy == "at_least_initial" else 0
+    names = [str(name) for name in built.fleet.battery_id[:count]]
+    initial = (built.fleet.soc_initial * built.fleet.capacity_kwh)[:count]
+    return Targets(
+        where=tuple(f"{name}, end of the horizon" for name in names),
+        battery=np.arange(count, dtype=np.int64),
+        interval=np.full(count, len(built.time_grid) - 1, dtype=np.int64),
+        share=np.ones(count),
+        energy_kwh_min=initial,
+        energy_kwh_max=np.full(count, np.inf),
+        breach_price_per_kwh=np.zeros(count),
+    )
+
+
+def _no_generators(count: int) -> Generators:
+    empty = np.zeros((0, count))
+    return Generators((), (), np.zeros(0, dtype=np.int64), empty, empty, np.zeros(0))
+
+
+def _no_limits(count: int) -> Limits:
+    empty = np.zeros((0, count))
+    return Limits((), (), np.zeros(0, dtype=np.int64), empty, empty, np.zeros(0), np.zeros(0))
