@@ -199,6 +199,7 @@ def _energy_rules(plan: Plan, energy: Floats, reported: _Reported) -> Iterator[_
     yield _Excess(
         "cycles", "kWh", names, over, cap, lambda _, day: instants[np.argmax(days == day)]
     )
+    yields = band_yields(problem)[:, None]
     for side, edge, outside in (
         ("above", b.energy_kwh_max[:, 1:], energy[:, 1:] - b.energy_kwh_max[:, 1:]),
         ("below", b.energy_kwh_min[:, 1:], b.energy_kwh_min[:, 1:] - energy[:, 1:]),
@@ -206,7 +207,7 @@ def _energy_rules(plan: Plan, energy: Floats, reported: _Reported) -> Iterator[_
         outside = np.maximum(outside, 0.0)
         known = reported.table("band", side, names, instants[1:])
         # Only a band that cannot be kept may be broken by word of a report.
-        hidden = np.where(band_yields(problem)[:, None], outside - known, outside)
+        hidden = np.where(yields, outside - known, outside)
         yield _Excess(
             "band", "kWh", names, np.maximum(hidden, 0.0), edge, lambda _, at: instants[at + 1]
         )
