@@ -15,6 +15,7 @@ import numpy as np
 import pandapower as pp
 from scipy import sparse
 
+from gridsim.grid.errors import others_deprecations
 from gridsim.grid.units import injection_mva, mw_from_kw
 
 try:
@@ -141,7 +142,8 @@ class PandapowerEngine:
         for at in range(s_pu.shape[1]):
             set_powers(self._net, injection, self._storages, at)
             try:
-                pp.runpp(self._net, numba=False, tolerance_mva=TOLERANCE_MVA)
+                with others_deprecations():
+                    pp.runpp(self._net, numba=False, tolerance_mva=TOLERANCE_MVA)
             except pp.LoadflowNotConverged:
                 continue
             voltages[:, at] = self._net._ppc["internal"]["V"]

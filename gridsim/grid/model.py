@@ -16,7 +16,7 @@ from pandapower.pypower.idx_brch import F_BUS, T_BUS
 from pandapower.pypower.idx_bus import BASE_KV, PD, QD
 from pandapower.pypower.idx_gen import GEN_BUS, PG
 
-from gridsim.grid.errors import grid_fault
+from gridsim.grid.errors import grid_fault, others_deprecations
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -139,7 +139,8 @@ def build_model(net: Any, source: str) -> GridModel:
 
 def _solve_nominal(net: Any, source: str) -> Any:
     try:
-        pp.runpp(net, numba=False)
+        with others_deprecations():
+            pp.runpp(net, numba=False)
     except pp.LoadflowNotConverged as error:
         allowed = "the AC power flow must converge at the grid's nominal loads"
         raise grid_fault(source, "base case", str(error), allowed) from error

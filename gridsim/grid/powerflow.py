@@ -88,7 +88,7 @@ class PowerFlow:
             GridError: labels that do not match, NaN.
         """
         if p_kw is None and q_kvar is None and intervals is None:
-            return self.baseline.copy()
+            return self.baseline.copy(deep=True)
         at = np.arange(self.time.size)
         at = at if intervals is None else np.atleast_1d(at[intervals])
         power = [

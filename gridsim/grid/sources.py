@@ -17,7 +17,7 @@ import pandapower.networks as pp_networks
 import pandas as pd
 import simbench as sb
 
-from gridsim.grid.errors import grid_fault
+from gridsim.grid.errors import grid_fault, others_deprecations
 from twins.faults import did_you_mean
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def load_simbench(code: str) -> Net:
         raise grid_fault(
             f"grid {code!r}", "simbench", code, allowed, did_you_mean(str(code), codes)
         )
-    return sb.get_simbench_net(code)
+    with others_deprecations():
+        return sb.get_simbench_net(code)
 
 
 def load_json(path: str | Path) -> Net:
@@ -63,7 +64,8 @@ def load_json(path: str | Path) -> Net:
         )
     allowed = "must be a net saved with pandapower.to_json"
     try:
-        net = pp.from_json(str(path))
+        with others_deprecations():
+            net = pp.from_json(str(path))
     except Exception as error:
         raise grid_fault(source, "content", str(error), allowed) from error
     if not isinstance(net, pp.pandapowerNet):
@@ -83,7 +85,8 @@ def load_named(name: str, kwargs: Mapping[str, Any]) -> Net:
         allowed = "must be a function of pandapower.networks, such as 'case33bw'"
         raise grid_fault(source, "name", name, allowed, did_you_mean(name, known))
     try:
-        net = known[name](**kwargs)
+        with others_deprecations():
+            net = known[name](**kwargs)
     except (TypeError, ValueError, KeyError, UserWarning) as error:
         allowed = f"arguments must suit {name}{inspect.signature(known[name])}"
         raise grid_fault(source, "arguments", f"{dict(kwargs)}: {error}", allowed) from error
