@@ -51,22 +51,16 @@ def project(problem: DispatchProblem, multipliers: Multipliers) -> Multipliers:
         if found != wanted.shape:
             raise ValueError(f"multipliers: {name} has shape {found}, must be {wanted.shape}")
     b, limits, targets = problem.batteries, problem.limits, problem.targets
-    step_h, firm = problem.grid.step_h, problem.firm_price_per_kwh
-    up, down = b.ramp_up_kw_per_h[:, None], b.ramp_down_kw_per_h[:, None]
-    ramp_up = _within(multipliers.ramp_up_per_kw, np.isfinite(up) * (firm * step_h))
-    ramp_down = _within(multipliers.ramp_down_per_kw, np.isfinite(down) * (firm * step_h))
-    free = np.isnan(b.p_kw_initial)
-    ramp_up[free, 0] = ramp_down[free, 0] = 0.0
+    firm = problem.firm_price_per_kwh
     price = np.where(targets.is_firm, firm, targets.breach_price_per_kwh)
-    capped = np.isfinite(b.cycles_per_day_max)[:, None]
     return Multipliers(
         energy_value_per_kwh=_finite(multipliers.energy_value_per_kwh),
         site_price_per_kwh=_site_prices(problem, multipliers.site_price_per_kwh),
         limit_max_per_kw=_limit_prices(problem, multipliers.limit_max_per_kw, limits.p_kw_max),
         limit_min_per_kw=_limit_prices(problem, multipliers.limit_min_per_kw, limits.p_kw_min),
-        ramp_up_per_kw=ramp_up,
-        ramp_down_per_kw=ramp_down,
-        cycles_per_kwh=np.where(capped, np.maximum(_finite(multipliers.cycles_per_kwh), 0.0), 0.0),
+        ramp_up_per_kw=_ramp_prices(problem, multipliers.ramp_up_per_kw, b.ramp_up_kw_per_h),
+        ramp_down_per_kw=_ramp_prices(problem, multipliers.ramp_down_per_kw, b.ramp_down_kw_per_h),
+        cycles_per_kwh=_cycle_prices(problem, multipliers.cycles_per_kwh),
         target_min_per_kwh=_within(
             multipliers.target_min_per_kwh, price * np.isfinite(targets.energy_kwh_min)
         ),
@@ -77,11 +71,30 @@ def project(problem: DispatchProblem, multipliers: Multipliers) -> Multipliers:
 
 
 def _finite(values: Floats) -> Floats:
-    return np.where(np.isfinite(values), values, 0.0)
+    finite = np.isfinite(values)
+    # Most are, and a fleet's table is large: copy it only where there is something to replace.
+    return values if finite.all() else np.where(finite, values, 0.0)
 
 
 def _within(values: Floats, most: Floats) -> Floats:
     return np.clip(_finite(values), 0.0, most)
+
+
+def _ramp_prices(problem: DispatchProblem, values: Floats, kw_per_h: Floats) -> Floats:
+    """Prices of ramps up to that of their slack; 0 where there is no ramp to keep."""
+    limited = np.isfinite(kw_per_h)
+    if not limited.any():
+        return np.broadcast_to(0.0, values.shape)
+    most = limited[:, None] * (problem.firm_price_per_kwh * problem.grid.step_h)
+    most[np.isnan(problem.batteries.p_kw_initial), 0] = 0.0
+    return _within(values, most)
+
+
+def _cycle_prices(problem: DispatchProblem, values: Floats) -> Floats:
+    capped = np.isfinite(problem.batteries.cycles_per_day_max)
+    if not capped.any():
+        return np.broadcast_to(0.0, values.shape)
+    return np.where(capped[:, None], np.maximum(_finite(values), 0.0), 0.0)
 
 
 def _limit_prices(problem: DispatchProblem, values: Floats, edge: Floats) -> Floats:
