@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 _PRICE_KEYS = ("csv", "time_column", "column", "time_zone", "step_minutes")
 
 
-def content_faults(scenario: Scenario | None, known: Sequence[Fault]) -> list[Fault]:
+def content_faults(
+    scenario: Scenario | None, known: Sequence[Fault], *, with_grid: bool = False
+) -> list[Fault]:
     """Faults that need more than one section, or a data file, to be seen.
 
     Args:
         scenario: the scenario, mended where it had faults; None where that failed.
         known: the faults so far; what they touch is not looked at again.
+        with_grid: whether to read the grid, which takes seconds. It is read in any case once a
+            fault was found, so that the error is complete.
     """
     if scenario is None:
         return []
@@ -34,9 +38,17 @@ def content_faults(scenario: Scenario | None, known: Sequence[Fault]) -> list[Fa
     priced = untouched(known, *(f"prices.{key}" for key in _PRICE_KEYS))
     if grid is not None and priced:
         read_prices(scenario.prices, grid, scenario.currency, faults)
+    before = len(faults)
+    listed = None
     if scenario.fleet.csv is not None and untouched(known, "fleet.csv"):
-        read_fleet_csv(scenario.fleet.csv, faults)
-    _check_labels(scenario, known, faults)
+        listed = read_fleet_csv(scenario.fleet.csv, faults)
+    if untouched(known, "grid") and (with_grid or known or len(faults)):
+        # Only here, because it imports pandapower, which takes seconds.
+        from gridsim.scenario.built import grid_faults
+
+        places = ("fleet.rule.at", "fleet.csv", "fleet.rule.seed")
+        placed = untouched(known, *places) and len(faults) == before
+        faults.extend(grid_faults(scenario, listed, placed=placed))
     return collected(faults)
 
 
@@ -67,7 +79,3 @@ def _time_grid(scenario: Scenario, known: Sequence[Fault], faults: FaultList) ->
         for fault in error.faults:
             faults.add(f"horizon.{fault.where}", fault.found, fault.allowed)
         return None
-
-
-def _check_labels(scenario: Scenario, known: Sequence[Fault], faults: FaultList) -> None:
-    """The grid's code, and labels of the grid's elements where another fault was found anyway."""

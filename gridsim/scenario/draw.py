@@ -176,4 +176,4 @@ def _choose(choice: Choice, count: int, rng: np.random.Generator) -> Floats:
 def _cut(share: Floats, mean: float, sd: float, low: float, high: float) -> Floats:
     """A cut-off normal distribution by its inverse, so that one draw costs one random number."""
     bottom, top = ndtr((low - mean) / sd), ndtr((high - mean) / sd)
-    return np.clip(mean + sd * ndtri(bottom + share * (top - bottom)), low, high)
+    return np.asarray(np.clip(mean + sd * ndtri(bottom + share * (top - bottom)), low, high))

@@ -22,6 +22,7 @@ from twins.faults import did_you_mean
 from twins.technology import TECHNOLOGIES, technology_from_mapping
 
 BATTERIES_MAX = 1_000_000
+SiteGeneration = Literal["low_voltage_pv", "at_bus", "none"]
 
 
 def _technology(given: str | dict[str, Any]) -> str | dict[str, Any]:
@@ -139,9 +140,10 @@ class FleetSection(Section):
 
     rule: FleetRule | None = Field(default=None, description="place batteries by a rule")
     csv: FleetCsv | None = Field(default=None, description="batteries from a file")
-    site_generation: Literal["at_bus", "none"] = Field(
-        default="at_bus",
-        description="whether generation at a load's bus stands behind that load's meter",
+    site_generation: SiteGeneration = Field(
+        default="low_voltage_pv",
+        description="which generation at a load's bus stands behind that load's meter: PV at up to "
+        "1 kV, all of it, or none",
     )
 
     @model_validator(mode="after")

@@ -19,17 +19,18 @@ if TYPE_CHECKING:
     from gridsim.scenario.model import Scenario
 
 
-def load_scenario(name_or_path: str | Path) -> Scenario:
+def load_scenario(name_or_path: str | Path, *, with_grid: bool = False) -> Scenario:
     """A checked scenario.
 
     Args:
         name_or_path: a shipped scenario's name (see `shipped_scenarios`) or the path of a YAML
             file. Files that it names are relative to its folder.
+        with_grid: also read the grid and look up what the fleet names there; takes seconds.
 
     Raises:
         ScenarioError: with every fault found in the file, in the data files that it names and
             between them. What only the grid can tell (an unknown bus) is checked when the scenario
-            is built, or here if there is another fault anyway.
+            is built, or here if `with_grid` is set or there is another fault anyway.
     """
     path = _scenario_file(name_or_path)
     document = read_yaml(path, f"scenario {path.name}")
@@ -37,7 +38,7 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
         document.faults.add("file", None, "is empty")
     document.faults.raise_if_any(ScenarioError)
     scenario, faults = check_mapping(document.content, path.parent)
-    faults = [*faults, *content_faults(scenario, faults)]
+    faults = [*faults, *content_faults(scenario, faults, with_grid=with_grid)]
     if faults or scenario is None:
         raise ScenarioError(f"scenario {path.name}", _with_lines(faults, document.lines))
     return scenario

@@ -168,23 +168,14 @@ class SimbenchProfiles(Section):
 
 
 class CsvProfiles(Section):
-    """Demand and generation from files with one column for each element, named by its label."""
+    """Demand and generation from a file with one column for each element, named by its label."""
 
-    load_kw: DataFile = Field(description="file of the loads' active power, kW")
-    load_kvar: DataFile | None = Field(
-        default=None, description="file of the loads' reactive power, kvar (default: none)"
+    path: DataFile = Field(
+        description="file with a column of kW for each load and generator that is not zero"
     )
-    generation_kw: DataFile | None = Field(
-        default=None, description="file of the generators' feed-in, kW (default: none)"
-    )
-    time_column: Text = Field(
-        description="column with the start of each interval", examples=["utc_start"]
-    )
+    time_column: Text = Field(default="time", description="column with the start of each interval")
     time_zone: ZoneName | None = Field(
         default=None, description="zone of times that state no offset of their own"
-    )
-    step_minutes: Annotated[int, Field(ge=1, le=24 * 60)] | None = Field(
-        default=None, description="how long a row holds (default: the usual distance of two rows)"
     )
 
 
@@ -192,7 +183,7 @@ class Profiles(Section):
     """What loads and generators do; give exactly one key."""
 
     simbench: SimbenchProfiles | None = Field(default=None, description="SimBench's own profiles")
-    csv: CsvProfiles | None = Field(default=None, description="profiles from files")
+    csv: CsvProfiles | None = Field(default=None, description="profiles from a file")
     nominal: Literal[True] | None = Field(
         default=None, description="the grid file's nominal powers in every interval"
     )
@@ -309,7 +300,9 @@ class Optimiser(Section):
         default=0.0, description="value of one kWh left at the end, in the scenario's currency"
     )
     efficiency_share: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=0.5, description="share of rated power at which the constant efficiency is taken"
+        default=1.0,
+        description="share of rated power at which the constant efficiency is taken; plans mostly "
+        "run at full power",
     )
     gap_max: Fraction = Field(
         default=1e-4, description="relative gap to the bound at which the solve may stop"
