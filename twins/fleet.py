@@ -265,7 +265,7 @@ class Fleet:
             sha.update(f"{name}\n".encode())
             # Adding zero makes −0.0 and 0.0, which are equal, digest alike.
             sha.update((getattr(self, name) + 0.0).astype("<f8").tobytes())
-        described = [asdict(technology) for technology in self.technologies]
+        described = [_as_floats(asdict(technology)) for technology in self.technologies]
         sha.update(json.dumps(described, sort_keys=True, ensure_ascii=False).encode())
         return sha.hexdigest()
 
@@ -284,6 +284,13 @@ class Fleet:
     @cached_property
     def _row_by_id(self) -> dict[str, int]:
         return {str(name): row for row, name in enumerate(self.battery_id.tolist())}
+
+
+def _as_floats(value: Any) -> Any:
+    """The same nest of mappings with every number a float: 0 and 0.0 are equal, so digest alike."""
+    if isinstance(value, dict):
+        return {key: _as_floats(one) for key, one in value.items()}
+    return value if isinstance(value, str) else float(value) + 0.0
 
 
 def _near(name: str, known: dict[str, int]) -> str:
@@ -317,6 +324,9 @@ def _check(fleet: Fleet) -> None:
     faults = FaultList("fleet")
     if len(fleet) == 0:
         faults.add("fleet", None, "must hold at least one battery")
+    for at, technology in enumerate(fleet.technologies):
+        if not isinstance(technology, Technology):
+            faults.add(f"technologies[{at}]", technology, "must be a Technology")
     _check_names(fleet, faults)
     index = fleet.technology_index
     known = len(fleet.technologies)

@@ -26,6 +26,7 @@ PARAMETERS = np.dtype(
             "energy_kwh_min",
             "energy_kwh_max",
             "energy_kwh_initial",
+            "temperature_c_initial",
             "p_charge_kw_max",
             "p_discharge_kw_max",
             "p_kw_rated",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-AMBIENT_C_MIN, AMBIENT_C_MAX = -90.0, 90.0
+TEMPERATURE_C_MIN, TEMPERATURE_C_MAX = -90.0, 90.0
 
 _ATTRS = {
     "p_kw": ("kW", "mean active power delivered at the terminals"),
@@ -47,6 +47,7 @@ def replay(
     q_kvar: xr.DataArray | npt.ArrayLike | None = None,
     *,
     temperature_ambient_c: xr.DataArray | npt.ArrayLike = 20.0,
+    temperature_initial_c: npt.ArrayLike | None = None,
     uncertainty: Uncertainty | None = None,
 ) -> xr.Dataset:
     """Let every battery of `fleet` live through the powers that it is asked for.
@@ -62,7 +63,9 @@ def replay(
         p_kw: asked-for mean power (battery, time), kW, positive charges; a DataArray must carry
             exactly the fleet's and the grid's labels in their order.
         q_kvar: asked-for reactive power (battery, time), kvar, positive absorbed; zero without it.
-        temperature_ambient_c: °C, one for all or (time,); the cells start at the first value.
+        temperature_ambient_c: °C, one for all or (time,).
+        temperature_initial_c: of the cells at the first instant, °C, one for all or (battery,);
+            without it, the first ambient temperature.
         uncertainty: draw parameter scenarios, as a leading dim ``scenario``.
 
     Returns:
@@ -79,10 +82,13 @@ def replay(
     asked_kw = _matrix(fleet, grid, p_kw, "p_kw", faults)
     asked_kvar = None if q_kvar is None else _matrix(fleet, grid, q_kvar, "q_kvar", faults)
     ambient_c = _ambient(grid, temperature_ambient_c, faults)
+    initial = ambient_c[0] if temperature_initial_c is None else temperature_initial_c
+    initial_c = _temperatures(initial, len(fleet), "temperature_initial_c", faults)
     faults.raise_if_any(InvalidInputError)
     records = (
         kernel_parameters(fleet) if uncertainty is None else scenario_parameters(fleet, uncertainty)
     )
+    records["temperature_c_initial"] = np.resize(initial_c, records.size)
     walked = walk(records, asked_kw, asked_kvar, cut(grid, ambient_c))
     arrays = _arrays(fleet, grid, records, walked)
     return _dataset(fleet, grid, arrays, None if uncertainty is None else uncertainty.count)
@@ -136,23 +142,28 @@ def _same_labels(
 
 
 def _ambient(grid: TimeGrid, given: Any, faults: FaultList) -> Floats:
+    """Ambient temperature of each interval."""
     name = "temperature_ambient_c"
-    neutral = np.full(len(grid), 20.0)
     if isinstance(given, xr.DataArray) and given.ndim:
         if given.dims != ("time",):
             faults.add(f"{name}.dims", str(given.dims), "must be time alone")
-            return neutral
+            return np.zeros(len(grid))
         _same_labels(given, "time", grid.starts, name, faults)
+    return _temperatures(given, len(grid), name, faults)
+
+
+def _temperatures(given: Any, count: int, name: str, faults: FaultList) -> Floats:
+    """`count` temperatures, or a note of what is wrong with those given."""
     values = _floats(given)
-    if values is None or values.shape not in ((), (len(grid),)):
+    if values is None or values.shape not in ((), (count,)):
         found = "no numbers" if values is None else f"shape {values.shape}"
-        faults.add(name, found, f"must be one number or {len(grid)}")
-        return neutral
-    if not ((values >= AMBIENT_C_MIN) & (values <= AMBIENT_C_MAX)).all():
-        allowed = f"must be from {AMBIENT_C_MIN:g} to {AMBIENT_C_MAX:g} °C"
+        faults.add(name, found, f"must be one number or {count}")
+        return np.zeros(count)
+    if not ((values >= TEMPERATURE_C_MIN) & (values <= TEMPERATURE_C_MAX)).all():
+        allowed = f"must be from {TEMPERATURE_C_MIN:g} to {TEMPERATURE_C_MAX:g} °C"
         faults.add(name, f"{values.min()} to {values.max()}", allowed)
-        return neutral
-    return np.array(np.broadcast_to(values, (len(grid),)))
+        return np.zeros(count)
+    return np.array(np.broadcast_to(values, (count,)))
 
 
 def _arrays(

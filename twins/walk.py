@@ -77,7 +77,7 @@ def _walk_row(
     b: Any, p_kw: Floats, q_kvar: Floats, command: int, clock: Any, made: Any, row: int
 ) -> None:
     first, hours, since_tick_h, closes, ambient_c = clock
-    energy, temperature, heat, moved = b.energy_kwh_initial, ambient_c[0], 0.0, 0.0
+    energy, temperature, heat, moved = b.energy_kwh_initial, b.temperature_c_initial, 0.0, 0.0
     charge_limit, discharge_limit = limits(b, energy, temperature)
     made.energy_kwh[row, 0] = energy
     made.soc[row, 0] = energy / b.capacity_kwh

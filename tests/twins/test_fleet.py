@@ -124,6 +124,13 @@ def test_the_digest_changes_with_any_column():
     digests.add(replace(fleet, energy_kwh_max=fleet.energy_kwh_max * 1.0000001).digest())
     digests.add(replace(fleet, technologies=fleet.technologies[::-1]).digest())
     assert len(digests) == 5
+    by_int = one_battery(replace(LFP, constant_loss_kw=0))
+    assert by_int.digest() == one_battery(replace(LFP, constant_loss_kw=0.0)).digest()
+
+
+def test_a_technology_that_is_only_a_name_is_refused():
+    with pytest.raises(FleetError, match="must be a Technology"):
+        _spec(technology="lfp")
 
 
 def test_the_digest_is_the_same_in_another_process():

@@ -144,6 +144,22 @@ def test_ambient_temperature_may_change_with_time():
     assert lived.temperature_c.values[0].tolist() == [0.0, 0.0, 10.0, 20.0]
 
 
+def test_a_day_replayed_in_two_halves_is_the_day():
+    fleet = mixed_fleet(20)
+    p_kw = np.random.default_rng(1).uniform(-4, 4, (20, 24))
+    whole = replay(fleet, hours_grid(60, 24), p_kw, temperature_ambient_c=5.0)
+    first = replay(fleet, hours_grid(60, 12), p_kw[:, :12], temperature_ambient_c=5.0)
+    second = replay(
+        fleet.with_soc_initial(first.soc[:, -1]),
+        hours_grid(60, 12, "2023-01-16T12:00Z"),
+        p_kw[:, 12:],
+        temperature_ambient_c=5.0,
+        temperature_initial_c=first.temperature_c[:, -1],
+    )
+    np.testing.assert_allclose(second.energy_kwh, whole.energy_kwh[:, 12:], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(second.temperature_c, whole.temperature_c[:, 12:], rtol=1e-9)
+
+
 def test_the_shortfall_is_what_was_asked_for_and_not_done():
     lived = replay(one_battery("ideal", soc_initial=0.5), hours_grid(60, 3), [[3.0, 3.0, -1.0]])
     assert lived.p_kw.values[0] == pytest.approx([3.0, 2.0, -1.0])
