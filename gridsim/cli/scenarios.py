@@ -12,7 +12,7 @@ from rich.table import Table
 
 from gridsim.cli.console import EXIT_BAD_INPUT, err, guarded, out, print_json
 from gridsim.scenario import Scenario, load_scenario, shipped_scenarios
-from gridsim.scenario.build import build
+from gridsim.scenario.built import build
 from optimizer.document import problem_schema
 from twins.faults import InvalidInputError
 

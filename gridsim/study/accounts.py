@@ -13,7 +13,7 @@ from optimizer.certificate import cost_of
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from gridsim.scenario.build import BuiltScenario
+    from gridsim.scenario.built import BuiltScenario
     from optimizer.problem import DispatchProblem
 
     Floats = npt.NDArray[np.float64]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dispatch import Gate, Verdict
     from gridsim.grid import Cut
-    from gridsim.scenario.build import BuiltScenario
+    from gridsim.scenario.built import BuiltScenario
     from gridsim.study.bounds import AreaBounds
     from gridsim.study.carrier import GridCarrier
     from optimizer.plan import Plan
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Progress = Callable[[str], None]
 
-SOC_MARGIN_STEP = 0.05
+SOC_MARGIN_STEP = 0.02
 """Share of the band taken off at both edges of a battery whose twin could not follow."""
 SOC_MARGIN_MAX = 0.40
 

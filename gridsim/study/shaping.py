@@ -19,8 +19,9 @@ from optimizer.problem import (
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from gridsim.scenario.build import BuiltScenario
+    from gridsim.scenario.built import BuiltScenario
     from gridsim.study.bounds import AreaBounds
+    from twins import Fleet
 
     Floats = npt.NDArray[np.float64]
 
@@ -150,7 +151,7 @@ def _batteries(built: BuiltScenario, tree: _Tree, soc_margin: Floats | None) -> 
         efficiency_charge=_spread(charge, count),
         efficiency_discharge=_spread(discharge, count),
         standing_loss_per_h=fleet.standing_loss_per_h,
-        inflow_kw=np.zeros((rows, count)),
+        inflow_kw=_spread(-_idle_drain_kw(fleet), count),
         wear_cost_charge_per_kwh=fleet.wear_cost_charge_per_kwh,
         wear_cost_discharge_per_kwh=fleet.wear_cost_discharge_per_kwh,
         cycles_per_day_max=np.full(rows, np.inf),
@@ -160,6 +161,12 @@ def _batteries(built: BuiltScenario, tree: _Tree, soc_margin: Floats | None) -> 
         end_value_per_kwh=np.full((rows, 1), built.scenario.optimiser.end_value_per_kwh),
         end_value_kwh=np.full((rows, 1), np.inf),
     )
+
+
+def _idle_drain_kw(fleet: Fleet) -> Floats:
+    """What the twins' stores lose to their own electronics at rest, shape (N,)."""
+    idle = fleet.technology_column("idle_loss") * fleet.p_kw_rated
+    return idle + fleet.technology_column("constant_loss_kw")
 
 
 def _spread(column: Floats, count: int) -> Floats:

@@ -15,7 +15,7 @@ from dispatch import Gate
 from gridsim.grid import PowerFlow
 from gridsim.run.assemble import assemble
 from gridsim.scenario import load_scenario
-from gridsim.scenario.build import build
+from gridsim.scenario.built import build
 from gridsim.study.bounds import AreaBounds
 from gridsim.study.carrier import GridCarrier
 from gridsim.study.repair import plan_and_repair
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dispatch import Verdict
     from gridsim.run.result import Run
     from gridsim.scenario import Scenario
-    from gridsim.scenario.build import BuiltScenario
+    from gridsim.scenario.built import BuiltScenario
     from gridsim.study.repair import Progress
     from optimizer.plan import Plan
     from optimizer.problem import DispatchProblem
