@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from dispatch.gate import Gate as Gate
     from dispatch.verdict import Verdict as Verdict
     from gridsim.grid import Grid as Grid
+    from gridsim.run.result import Run as Run
+    from gridsim.run.storage import load_run as load_run
+    from gridsim.scenario import Scenario as Scenario
+    from gridsim.scenario import load_scenario as load_scenario
+    from gridsim.scenario import shipped_scenarios as shipped_scenarios
+    from gridsim.study.study import Study as Study
     from optimizer.certificate import certify as certify
     from optimizer.plan import Certificate as Certificate
     from optimizer.plan import Plan as Plan
@@ -36,12 +42,18 @@ _HOMES = {
     "Gate": "dispatch.gate",
     "Grid": "gridsim.grid",
     "Plan": "optimizer.plan",
+    "Run": "gridsim.run.result",
+    "Scenario": "gridsim.scenario",
+    "Study": "gridsim.study.study",
     "Technology": "twins.technology",
     "TimeGrid": "twins.timegrid",
     "Verdict": "dispatch.verdict",
     "certify": "optimizer.certificate",
+    "load_run": "gridsim.run.storage",
+    "load_scenario": "gridsim.scenario",
     "read_problem": "optimizer.reading",
     "replay": "twins.replay",
+    "shipped_scenarios": "gridsim.scenario",
     "solve": "optimizer.solve",
 }
 
@@ -54,12 +66,18 @@ __all__ = [
     "Gate",
     "Grid",
     "Plan",
+    "Run",
+    "Scenario",
+    "Study",
     "Technology",
     "TimeGrid",
     "Verdict",
     "certify",
+    "load_run",
+    "load_scenario",
     "read_problem",
     "replay",
+    "shipped_scenarios",
     "solve",
 ]
 
