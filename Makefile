@@ -22,7 +22,7 @@ WORKERS ?= 2
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test lint types bench soak docs extras clean
+.PHONY: help venv run test lint style types contracts bench soak docs extras clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 14
@@ -34,13 +34,17 @@ test: $(VENV)/.dev  ## every test, notebooks among them
 	$(BIN)/python -m pytest --benchmark-disable -n $(WORKERS) --dist loadfile \
 		$(if $(NOTEBOOKS),--nbmake --nbmake-timeout=900) tests $(NOTEBOOKS) $(PYTEST_ARGS)
 
-lint: $(VENV)/.dev types  ## style, types and the direction of imports
+lint: style types contracts  ## style, types and the direction of imports
+
+style: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
+
+contracts: $(VENV)/.dev
+	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev  ## the benchmarks: load, build, solve, replay and power flow apart
 	$(BIN)/python -m pytest --benchmark-only benchmarks $(PYTEST_ARGS)
