@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -89,13 +90,12 @@ def _read(path: Path, time_column: str, faults: FaultList) -> pd.DataFrame:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = next(csv.reader(file), [])
-        frame = pd.read_csv(path, dtype=str, encoding="utf-8-sig", keep_default_na=False)
-    except (
-        UnicodeDecodeError,
-        csv.Error,
-        pd.errors.ParserError,
-        pd.errors.EmptyDataError,
-    ) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header
+            frame = pd.read_csv(
+                path, dtype=str, encoding="utf-8-sig", keep_default_na=False, index_col=False
+            )
+    except (ValueError, csv.Error, pd.errors.ParserWarning) as error:
         allowed = "must be a CSV file in UTF-8"
         raise grid_fault(faults.source, "content", str(error), allowed) from error
     for name in sorted({name for name in header if header.count(name) > 1}):
@@ -125,11 +125,11 @@ def _times(column: pd.Series, time_zone: str | None, faults: FaultList) -> Times
     if not stated.all() and (time_zone is None or stated.any()):
         at = int(np.flatnonzero(~stated)[0])
         allowed = "states no UTC offset; write 2023-01-16T00:00Z, or name a time_zone for all"
-        faults.add(f"time, row {at + 2}", column[at], allowed)
+        faults.add(f"time, row {at + 2}", column.iloc[at], allowed)
         return np.array([], dtype="datetime64[ns]")
     parsed = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=bool(stated.all()))
     for at in np.flatnonzero(parsed.isna())[:_SHOWN_MAX]:
-        faults.add(f"time, row {at + 2}", column[at], "must be an ISO 8601 time")
+        faults.add(f"time, row {at + 2}", column.iloc[at], "must be an ISO 8601 time")
     if faults:
         return np.array([], dtype="datetime64[ns]")
     if not stated.all():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Positions = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ElementTable:
     """Columns of equal length; `label` names each row.
 
@@ -42,6 +42,9 @@ class ElementTable:
 
     def __len__(self) -> int:
         return int(self.label.size)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} rows)"
 
     @cached_property
     def _position(self) -> dict[str, int]:
@@ -65,7 +68,7 @@ class ElementTable:
         return np.array(found, dtype=np.int64)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BusTable(ElementTable):
     """Buses.
 
@@ -85,7 +88,7 @@ class BusTable(ElementTable):
     energised: npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LineTable(ElementTable):
     """Lines and cables.
 
@@ -103,7 +106,7 @@ class LineTable(ElementTable):
     in_service: npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TransformerTable(ElementTable):
     """Transformers; one with three windings is one row with its medium-voltage side left out.
 
@@ -121,7 +124,7 @@ class TransformerTable(ElementTable):
     in_service: npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LoadTable(ElementTable):
     """Loads.
 
@@ -137,7 +140,7 @@ class LoadTable(ElementTable):
     profile: Labels
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GeneratorTable(ElementTable):
     """Static generators: what feeds in and is not a battery of ours.
 
