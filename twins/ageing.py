@@ -13,14 +13,12 @@ and packs age some 20 to 30 % faster than cells.
 
 from __future__ import annotations
 
-import math
 from dataclasses import astuple
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twins.cycles import cycles_into
-from twins.jit import compiled, compiled_parallel, prange
+from twins.stress import stress_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,10 +29,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-KELVIN = 273.15
 _ANODE_POINTS = 1001
-_C_RATE_REST = 1e-2
-"""Below this C-rate a battery counts as resting, as in BLAST-Lite."""
 STRESSES = ("calendar", "cycle", "knee", "cycles")
 
 
@@ -78,7 +73,7 @@ def stress(
     """
     days = _day_edges(hours)
     made = np.zeros((soc.shape[0], len(STRESSES)))
-    _stress_rows(rows, technology_index, soc, temperature_c, hours, health, days, _ANODE_V, made)
+    stress_rows(rows, technology_index, soc, temperature_c, hours, health, days, _ANODE_V, made)
     return made
 
 
@@ -114,90 +109,3 @@ def _day_edges(hours: Floats) -> npt.NDArray[np.int64]:
     whole = np.arange(0.0, passed[-1] - 1e-6, 24.0)
     edges = np.unique(np.searchsorted(passed, whole - 1e-6))
     return np.append(edges, hours.size).astype(np.int64)
-
-
-@compiled_parallel
-def _stress_rows(
-    rows: Floats,
-    index: Any,
-    soc: Floats,
-    temperature_c: Floats,
-    hours: Floats,
-    health: Floats,
-    days: Any,
-    anode_v: Floats,
-    made: Floats,
-) -> None:
-    longest = 0
-    for day in range(days.size - 1):
-        longest = max(longest, days[day + 1] - days[day])
-    for row in prange(soc.shape[0]):
-        c = rows[index[row]]
-        if c[0] == 0.0 and c[4] == 0.0:
-            continue
-        room = np.empty((3, longest + 1))
-        for day in range(days.size - 1):
-            start, stop = days[day], days[day + 1]
-            _stress_day(
-                c,
-                soc[row, start : stop + 1],
-                temperature_c[row, start : stop + 1],
-                hours[start:stop],
-                health[row],
-                anode_v,
-                room,
-                made[row],
-            )
-
-
-@compiled
-def _stress_day(
-    c: Floats,
-    soc: Floats,
-    temperature_c: Floats,
-    hours: Floats,
-    health: float,
-    anode_v: Floats,
-    room: Floats,
-    made: Floats,
-) -> None:
-    """Add one day's stress to `made`; `room` is scratch space of shape (3, instants)."""
-    length_h, calendar, kelvin, level, c_rate = 0.0, 0.0, 0.0, 0.0, 0.0
-    rate_before = _calendar_rate(c, soc[0], temperature_c[0], anode_v)
-    for t in range(hours.size):
-        h = hours[t]
-        rate = _calendar_rate(c, soc[t + 1], temperature_c[t + 1], anode_v)
-        calendar += 0.5 * (rate_before + rate) * h
-        rate_before = rate
-        kelvin += (0.5 * (temperature_c[t] + temperature_c[t + 1]) + KELVIN) * h
-        level += 0.5 * (soc[t] + soc[t + 1]) * h
-        moved = abs(soc[t + 1] - soc[t])
-        if moved >= _C_RATE_REST * h:
-            c_rate += moved
-        length_h += h
-    kelvin /= length_h
-    made[0] += (calendar / length_h) ** (1.0 / c[3]) * length_h / 24.0
-    count = cycles_into(soc, room[0], room[1], room[2])
-    for at in range(count):
-        depth, times = room[1, at], room[2, at]
-        cycles = depth * times * health
-        made[1] += _cycle_rate(c, depth, c_rate / length_h * health, kelvin) ** (1 / c[9]) * cycles
-        made[3] += cycles
-        if c[12] > 0.0:
-            half_way = c[10] + c[11] * (kelvin - KELVIN - 55.0) * depth * level / length_h / 0.6
-            made[2] += cycles / max(1.0, half_way)
-
-
-@compiled
-def _calendar_rate(c: Floats, soc: float, temperature_c: float, anode_v: Floats) -> float:
-    at = min(1.0, max(0.0, soc)) * (anode_v.size - 1)
-    low = min(int(at), anode_v.size - 2)
-    anode = anode_v[low] + (at - low) * (anode_v[low + 1] - anode_v[low])
-    return float(c[0] * math.exp((c[1] + c[2] * anode) / (temperature_c + KELVIN)))
-
-
-@compiled
-def _cycle_rate(c: Floats, depth: float, c_rate: float, kelvin: float) -> float:
-    scale = c[4] + c[5] * depth + c[6] * c_rate
-    bend = c[8] * math.exp(depth * depth) if c[8] > 0.0 else 0.0
-    return float(scale * math.exp(c[7] / kelvin + bend))

@@ -1,5 +1,9 @@
 """Numba's compiler behind two typed decorators, with one set of options for the package.
 
+A compiled function must stand in one file with those it calls: Numba's cache looks at the changes
+of the function's own file alone, and would go on using what it compiled from another file before
+that was edited. A test holds this.
+
 No fast-math: results are the same bits on any number of threads, and NaN stays NaN.
 """
 

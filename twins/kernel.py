@@ -3,7 +3,9 @@
 Between two ticks of its controller's clock a battery has fixed power limits, and `step` moves
 energy through the converter. On the tick, `tick` takes the standing losses, moves the temperature
 and sets the limits anew (Lie splitting). `observe` says what would be read in between. Nothing here
-keeps state: each function takes numbers and gives numbers, for one battery.
+keeps state: each function takes numbers and gives numbers, for one battery. `walk_rows` leads a
+fleet through time with them; rows never look at each other, so the result is the same bits on any
+number of threads.
 
 Every battery is one record of `PARAMETERS`, all in kW, kWh, hours and °C.
 """
@@ -11,12 +13,17 @@ Every battery is one record of `PARAMETERS`, all in kW, kWh, hours and °C.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from twins.clock import TICK_H
-from twins.jit import compiled
+from twins.jit import compiled, compiled_parallel, prange
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
 
 PARAMETERS = np.dtype(
     [
@@ -183,3 +190,62 @@ def reactive(b: Any, p_kw: float, q_kvar: float) -> float:
         return 0.0
     most = math.sqrt(max(0.0, b.s_kva_max * b.s_kva_max - p_kw * p_kw))
     return max(-most, min(most, q_kvar))
+
+
+@compiled_parallel
+def walk_rows(records: Any, p_kw: Floats, q_kvar: Floats, clock: Any, made: Any) -> None:
+    """Walk every record through a clock's pieces into `made`, a `twins.walk.Walk`."""
+    for row in prange(records.size):
+        command = row % p_kw.shape[0]
+        _walk_row(records[row], p_kw[command], q_kvar, command, clock, made, row)
+
+
+@compiled
+def _walk_row(
+    b: Any, p_kw: Floats, q_kvar: Floats, command: int, clock: Any, made: Any, row: int
+) -> None:
+    first, hours, since_tick_h, closes, ambient_c = clock
+    energy, temperature, heat, moved = b.energy_kwh_initial, b.temperature_c_initial, 0.0, 0.0
+    charge_limit, discharge_limit = limits(b, energy, temperature)
+    made.energy_kwh[row, 0] = energy
+    made.soc[row, 0] = energy / b.capacity_kwh
+    made.temperature_c[row, 0] = temperature
+    for t in range(p_kw.size):
+        wanted = p_kw[t]
+        missed, reacted, length = 0.0, 0.0, 0.0
+        for k in range(first[t], first[t + 1]):
+            h = hours[k]
+            p, after, warmth = step(b, energy, wanted, charge_limit, discharge_limit, h)
+            if wanted != 0.0:
+                moved += abs(after - energy)
+            missed += (wanted - p) * h
+            length += h
+            if q_kvar.shape[0] > 0:
+                reacted += reactive(b, p, q_kvar[command, t]) * h
+            energy, heat = after, heat + warmth
+            if closes[k]:
+                energy = drained(b, energy, since_tick_h[k])
+                temperature = warmed(b, temperature, heat, ambient_c[k], since_tick_h[k])
+                charge_limit, discharge_limit = limits(b, energy, temperature)
+                heat = 0.0
+        last = first[t + 1] - 1
+        seen_energy, seen_temperature = energy, temperature
+        if not closes[last]:
+            # Between ticks the walk goes on from the unsplit state; only the reading is split.
+            seen_energy = drained(b, energy, since_tick_h[last])
+            seen_temperature = warmed(b, temperature, heat, ambient_c[last], since_tick_h[last])
+        # Rounding in the mean must not carry it over a limit, or past zero.
+        most = min(max(wanted, 0.0), b.p_charge_kw_max)
+        least = max(min(wanted, 0.0), -b.p_discharge_kw_max)
+        p_mean = max(least, min(most, wanted - missed / length))
+        made.p_kw[row, t] = p_mean
+        made.p_shortfall_kw[row, t] = wanted - p_mean
+        if q_kvar.shape[0] > 0:
+            made.q_kvar[row, t] = reacted / length
+        made.energy_kwh[row, t + 1] = seen_energy
+        made.soc[row, t + 1] = seen_energy / b.capacity_kwh
+        made.temperature_c[row, t + 1] = seen_temperature
+        made.loss_kwh[row, t] = p_mean * length - (seen_energy - made.energy_kwh[row, t])
+        made.charged_kwh[row] += max(0.0, p_mean) * length
+        made.discharged_kwh[row] += max(0.0, -p_mean) * length
+    made.moved_kwh[row] = moved

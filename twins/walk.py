@@ -1,7 +1,4 @@
-"""The fleet's loop over time: each battery by itself, spread over threads.
-
-Rows never look at each other, so the result is the same bits on any number of threads.
-"""
+"""The fleet's walk over time: arrays made ready, and filled by the kernel."""
 
 from __future__ import annotations
 
@@ -9,8 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from twins.jit import compiled, compiled_parallel, prange
-from twins.kernel import drained, limits, reactive, step, warmed
+from twins.kernel import walk_rows
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -61,63 +57,5 @@ def walk(records: npt.NDArray[Any], p_kw: Floats, q_kvar: Floats | None, pieces:
         discharged_kwh=np.zeros(rows),
     )
     clock = (pieces.first, pieces.hours, pieces.since_tick_h, pieces.closes, pieces.ambient_c)
-    _walk_rows(records, np.ascontiguousarray(p_kw), q_given, clock, made)
+    walk_rows(records, np.ascontiguousarray(p_kw), q_given, clock, made)
     return made
-
-
-@compiled_parallel
-def _walk_rows(records: Any, p_kw: Floats, q_kvar: Floats, clock: Any, made: Any) -> None:
-    for row in prange(records.size):
-        command = row % p_kw.shape[0]
-        _walk_row(records[row], p_kw[command], q_kvar, command, clock, made, row)
-
-
-@compiled
-def _walk_row(
-    b: Any, p_kw: Floats, q_kvar: Floats, command: int, clock: Any, made: Any, row: int
-) -> None:
-    first, hours, since_tick_h, closes, ambient_c = clock
-    energy, temperature, heat, moved = b.energy_kwh_initial, b.temperature_c_initial, 0.0, 0.0
-    charge_limit, discharge_limit = limits(b, energy, temperature)
-    made.energy_kwh[row, 0] = energy
-    made.soc[row, 0] = energy / b.capacity_kwh
-    made.temperature_c[row, 0] = temperature
-    for t in range(p_kw.size):
-        wanted = p_kw[t]
-        missed, reacted, length = 0.0, 0.0, 0.0
-        for k in range(first[t], first[t + 1]):
-            h = hours[k]
-            p, after, warmth = step(b, energy, wanted, charge_limit, discharge_limit, h)
-            if wanted != 0.0:
-                moved += abs(after - energy)
-            missed += (wanted - p) * h
-            length += h
-            if q_kvar.shape[0] > 0:
-                reacted += reactive(b, p, q_kvar[command, t]) * h
-            energy, heat = after, heat + warmth
-            if closes[k]:
-                energy = drained(b, energy, since_tick_h[k])
-                temperature = warmed(b, temperature, heat, ambient_c[k], since_tick_h[k])
-                charge_limit, discharge_limit = limits(b, energy, temperature)
-                heat = 0.0
-        last = first[t + 1] - 1
-        seen_energy, seen_temperature = energy, temperature
-        if not closes[last]:
-            # Between ticks the walk goes on from the unsplit state; only the reading is split.
-            seen_energy = drained(b, energy, since_tick_h[last])
-            seen_temperature = warmed(b, temperature, heat, ambient_c[last], since_tick_h[last])
-        # Rounding in the mean must not carry it over a limit, or past zero.
-        most = min(max(wanted, 0.0), b.p_charge_kw_max)
-        least = max(min(wanted, 0.0), -b.p_discharge_kw_max)
-        p_mean = max(least, min(most, wanted - missed / length))
-        made.p_kw[row, t] = p_mean
-        made.p_shortfall_kw[row, t] = wanted - p_mean
-        if q_kvar.shape[0] > 0:
-            made.q_kvar[row, t] = reacted / length
-        made.energy_kwh[row, t + 1] = seen_energy
-        made.soc[row, t + 1] = seen_energy / b.capacity_kwh
-        made.temperature_c[row, t + 1] = seen_temperature
-        made.loss_kwh[row, t] = p_mean * length - (seen_energy - made.energy_kwh[row, t])
-        made.charged_kwh[row] += max(0.0, p_mean) * length
-        made.discharged_kwh[row] += max(0.0, -p_mean) * length
-    made.moved_kwh[row] = moved

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from tests.twins.fleets import case, hours_grid
 from twins import TECHNOLOGIES, InvalidInputError, project_ageing
-from twins.cycles import cycles_into
+from twins.stress import cycles_into
 
 BLAST = case("twin_ageing_blast.json")
 YEAR = hours_grid(BLAST["step_minutes"], 365 * 24, "2023-01-01T00:00Z")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+import importlib
+import pkgutil
 
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+
+import twins
 from tests.twins.fleets import hours_grid, mixed_fleet
 from twins import replay
 from twins.clock import TICK_H, cut
@@ -39,3 +44,15 @@ def test_a_grid_is_cut_at_every_tick_and_at_every_edge():
     np.testing.assert_allclose(pieces.hours * 60, [3, 4, 1, 5, 1, 4, 3])
     np.testing.assert_allclose(pieces.since_tick_h * 60, [3, 4, 5, 5, 1, 5, 3])
     np.testing.assert_allclose(pieces.ambient_c, [10, 10, 12, 20, 20, 28, 30])
+
+
+def test_no_compiled_function_calls_one_from_another_file():
+    """Numba's cache would keep the caller as it was compiled before the other file was edited."""
+    found = 0
+    for info in pkgutil.iter_modules(twins.__path__, "twins."):
+        module = importlib.import_module(info.name)
+        compiled = [one for one in vars(module).values() if isinstance(one, Dispatcher)]
+        homes = {one.py_func.__module__ for one in compiled}
+        found += len(compiled)
+        assert info.name not in homes or homes == {info.name}, f"{info.name} imports from {homes}"
+    assert found > 10
