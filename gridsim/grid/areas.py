@@ -104,7 +104,7 @@ def area_tree(grid: Grid) -> AreaTree:
 
 
 class _Search:
-    """The search's state: a simple graph of islands' joints, then areas from its bridges."""
+    """The search's state: a graph with one edge for parallel branches, and its preorder."""
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
@@ -124,7 +124,7 @@ class _Search:
         self.taken: set[str] = set()
 
     def _add_edges(self) -> None:
-        """Lines join nodes; transformers join islands, through one hub for each pair of islands."""
+        """Lines join nodes; transformers join islands, one bank for each pair of islands."""
         model = self.model
         ends = np.stack([model.from_node, model.to_node], axis=1)
         is_transformer = model.branch_transformer >= 0

@@ -99,7 +99,7 @@ class PowerFlow:
     def to_pandapower(
         self, p_kw: xr.DataArray | None, interval: int, q_kvar: xr.DataArray | None = None
     ) -> Any:
-        """A pandapower net of one interval, solved, with one storage for each battery.
+        """A pandapower net of one interval, not yet solved, with one storage for each battery.
 
         Args:
             p_kw, q_kvar: as for `flow`, for the whole time axis; the interval is picked here.
@@ -196,7 +196,7 @@ def _check_array(
         found = array[dim].to_numpy() if dim in array.coords else None
         if found is None or found.shape != wanted.shape or not np.array_equal(found, wanted):
             count = "no labels" if found is None else f"{found.size} labels"
-            faults.add(f"{name}.{dim}", count, f"must be the {wanted.size} of the grid, in order")
+            faults.add(f"{name}.{dim}", count, f"must be the {wanted.size} expected, in order")
     bad = int((~np.isfinite(array.to_numpy())).sum())
     if bad:
         faults.add(name, f"{bad} values", "must all be finite numbers")
