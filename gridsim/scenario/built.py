@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -26,6 +27,17 @@ if TYPE_CHECKING:
     from gridsim.scenario.sections import GridSource
     from twins.fleet import Fleet
     from twins.timegrid import TimeGrid
+
+_KEY = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)*(?:\[[^ ]*\])?$")
+_GRID_KEYS = {
+    "name": "pandapower_network",
+    "path": "pandapower_json",
+    "content": "pandapower_json",
+    "v_pu_min": "limits.v_pu_min",
+    "v_pu_max": "limits.v_pu_max",
+    "loading_max": "limits.loading_max",
+}
+"""Where the scenario states what `gridsim.grid` calls by another name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +150,7 @@ def place_fleet(scenario: Scenario, grid: Grid, faults: FaultList) -> tuple[Site
         listed = read_fleet_csv(section.csv, faults)
         if listed is None:
             return None
-        sites = listed_sites(listed, grid, faults, generation=own)
+        sites = listed_sites(listed, grid, generation=own)
         return None if sites is None else (sites, listed.fleet)
     assert section.rule is not None
     sites = rule_sites(section.rule, grid, faults, generation=own)
@@ -164,7 +176,7 @@ def grid_faults(scenario: Scenario, listed: ListedBatteries | None, *, placed: b
     section = scenario.fleet
     if grid is not None and placed:
         if listed is not None:
-            listed_sites(listed, grid, faults, generation=section.site_generation)
+            listed_sites(listed, grid, generation=section.site_generation)
         elif section.rule is not None:
             rule_sites(section.rule, grid, faults, generation=section.site_generation)
     return collected(faults)
@@ -173,7 +185,8 @@ def grid_faults(scenario: Scenario, listed: ListedBatteries | None, *, placed: b
 def note(error: InvalidInputError, section: str, faults: FaultList) -> None:
     """Note another layer's faults with the section of the scenario that caused them."""
     for fault in error.faults:
-        where = fault.where if fault.where.startswith(section) else f"{section}: {fault.where}"
+        key = _GRID_KEYS.get(fault.where, fault.where) if section == "grid" else fault.where
+        where = f"{section}.{key}" if _KEY.match(key) else f"{section}: {key}"
         faults.add(where, fault.found, fault.allowed, fault.hint)
 
 

@@ -95,7 +95,7 @@ def _mend(document: dict[str, Any], path: Path_, fault: Fault) -> None:
         above[:] = [entry for at, entry in enumerate(above) if at != path[-1]]
     elif isinstance(above, dict):
         above.pop(path[-1], None)
-        if field is not None and field.is_required() and field.examples:
+        if field is not None and field.examples:
             above[path[-1]] = copy.deepcopy(field.examples[0])
 
 

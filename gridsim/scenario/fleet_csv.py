@@ -76,9 +76,10 @@ def read_fleet_csv(spec: FleetCsv, faults: FaultList) -> ListedBatteries | None:
 
 
 def listed_sites(
-    listed: ListedBatteries, grid: Grid, faults: FaultList, *, generation: SiteGeneration
+    listed: ListedBatteries, grid: Grid, *, generation: SiteGeneration
 ) -> SiteMap | None:
-    """The sites of listed batteries, or None with the faults noted."""
+    """The sites of listed batteries, or None with the faults noted where the file's faults are."""
+    faults = listed.table.faults
     before = len(faults)
     loads = _rows(listed.table, "load", listed.load, grid.loads.label)
     buses = _rows(listed.table, "bus", listed.bus, grid.buses.label)

@@ -5,16 +5,30 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from gridsim.scenario.base import Section, ZoneName
+from gridsim.scenario.base import Section, ZoneName, refused
 from gridsim.scenario.fleet_spec import FleetSection  # noqa: TC001  (pydantic reads it)
 from gridsim.scenario.sections import Gate, GridSource, Horizon, Optimiser, Prices, Profiles
 
 if TYPE_CHECKING:
     from twins.timegrid import TimeGrid
 
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+def _name(text: str) -> str:
+    if _NAME.fullmatch(text) is None:
+        allowed = "must be 1 to 64 lower-case letters, digits, _ and -, and start with no sign"
+        raise refused("", text, allowed)
+    return text
+
+
+def _currency(text: str) -> str:
+    if _CURRENCY.fullmatch(text) is None:
+        raise refused("", text, "must be three capital letters such as EUR")
+    return text
 
 
 class Scenario(Section):
@@ -24,7 +38,7 @@ class Scenario(Section):
     absolute paths.
     """
 
-    name: Annotated[str, Field(pattern=_NAME.pattern, max_length=64)] = Field(
+    name: Annotated[str, AfterValidator(_name)] = Field(
         description="short name: lower-case letters, digits, _ and -", examples=["street"]
     )
     description: Annotated[str, Field(max_length=2000)] = Field(
@@ -33,7 +47,7 @@ class Scenario(Section):
     time_zone: ZoneName = Field(
         description="zone of local days and of times that are displayed", examples=["UTC"]
     )
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(
+    currency: Annotated[str, AfterValidator(_currency)] = Field(
         default="EUR", description="currency of all costs, three letters"
     )
     horizon: Horizon = Field(

@@ -33,10 +33,14 @@ class Horizon(Section):
     """The time that is planned: from a local day, or from a moment."""
 
     day: Day | None = Field(
-        default=None, description="first day, in the scenario's time_zone, e.g. 2023-01-16"
+        default=None,
+        description="first day, in the scenario's time_zone, e.g. 2023-01-16",
+        examples=["2023-01-16"],
     )
     start: Moment | None = Field(
-        default=None, description="first moment with its offset, instead of day"
+        default=None,
+        description="first moment with its offset, instead of day",
+        examples=["2023-01-16T00:00Z"],
     )
     days: Annotated[int, Field(ge=1, le=DAYS_MAX)] | None = Field(
         default=None, description="number of days; local days may have 23 or 25 hours (default 1)"

@@ -149,6 +149,9 @@ class _Builder:
             return None
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, where)
+        if node.tag not in _BRANCHES:
+            self.document.faults.add(where, node.tag, "tags are not allowed")
+            return None
         self.open.append(id(node))
         try:
             if isinstance(node, yaml.SequenceNode):
@@ -214,6 +217,7 @@ def _int(text: str) -> int:
     return int(text, _NUMBER_BASE.get(text[:2].lower(), 10))
 
 
+_BRANCHES = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _SCALARS: dict[str, Any] = {
     "str": str,
     "int": _int,
