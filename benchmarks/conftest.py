@@ -45,9 +45,11 @@ def study_of() -> Callable[[str], Study]:
 @pytest.fixture(autouse=True)
 def peak_memory(request: pytest.FixtureRequest) -> Iterator[None]:
     """Adds the process's peak memory so far to each benchmark's figures."""
-    yield
+    benchmark = None
     if "benchmark" in request.fixturenames:
         benchmark = request.getfixturevalue("benchmark")
+    yield
+    if benchmark is not None:
         benchmark.extra_info["peak_memory_mb"] = _peak_mb()
 
 
