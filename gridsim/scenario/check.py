@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Path_ = tuple[str | int, ...]
 
 _ROUNDS_MAX = 4
+_UNKNOWN = "unknown key"
 _ONE_OF = "give exactly one of"
 
 
@@ -74,8 +75,10 @@ def _mended(document: dict[str, Any], faults: Iterable[Fault]) -> dict[str, Any]
     paths = {path_text(path): path for path in _paths(document)}
     for fault in faults:
         path = paths.get(fault.where) or _missing(fault.where, paths)
+        if not fault.allowed.startswith(_UNKNOWN):
+            path = _stated(path)
         if path:
-            _mend(mended, path, fault)
+            _mend(mended, path)
     return mended
 
 
@@ -85,7 +88,14 @@ def _missing(where: str, paths: Mapping[str, Path_]) -> Path_:
     return (*paths.get(above, ()), key)
 
 
-def _mend(document: dict[str, Any], path: Path_, fault: Fault) -> None:
+def _stated(path: Path_) -> Path_:
+    """The nearest path above that the schema states: free mappings are mended as a whole."""
+    while path and not isinstance(path[-1], int) and field_at(Scenario, path) is None:
+        path = path[:-1]
+    return path
+
+
+def _mend(document: dict[str, Any], path: Path_) -> None:
     above: Any = document
     for part in path[:-1]:
         inside = above.get(part) if isinstance(above, dict) else None

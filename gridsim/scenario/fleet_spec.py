@@ -18,7 +18,8 @@ from gridsim.scenario.base import (
     require_one,
 )
 from gridsim.scenario.draw import Draw, SizeDraw, value_range
-from twins.faults import did_you_mean
+from twins.faults import FaultList, did_you_mean
+from twins.parameters import TechnologyError
 from twins.technology import TECHNOLOGIES, technology_from_mapping
 
 BATTERIES_MAX = 1_000_000
@@ -26,10 +27,20 @@ SiteGeneration = Literal["low_voltage_pv", "at_bus", "none"]
 
 
 def _technology(given: str | dict[str, Any]) -> str | dict[str, Any]:
-    if isinstance(given, str) and given not in TECHNOLOGIES:
-        hint = did_you_mean(given, TECHNOLOGIES)
-        raise refused("", given, f"must be one of {', '.join(TECHNOLOGIES)}", hint)
-    technology_from_mapping(given)
+    faults = FaultList("technology")
+    mapping = {"base": given} if isinstance(given, str) else dict(given)
+    base = mapping.get("base", "ideal")
+    if not isinstance(base, str) or base not in TECHNOLOGIES:
+        where = "" if isinstance(given, str) else "base"
+        hint = did_you_mean(str(base), TECHNOLOGIES)
+        faults.add(where, base, f"must be one of {', '.join(TECHNOLOGIES)}", hint)
+        # Any published technology will do to look at the other parameters.
+        mapping["base"] = "lfp"
+    try:
+        technology_from_mapping(mapping)
+    except TechnologyError as error:
+        faults.extend(error.faults)
+    faults.raise_if_any(TechnologyError)
     return given
 
 
