@@ -151,24 +151,15 @@ def _battery_faults(problem: DispatchProblem) -> Iterator[Fault]:
     yield from _cells(
         b, "standing_loss_per_h", loss, (loss < 0) | (loss >= 1), "must be at least 0 and below 1"
     )
-    yield from _least_power_faults(problem)
+    yield from _step_faults(problem)
     rising = np.diff(b.end_value_per_kwh, axis=1) > 0
     for row in np.flatnonzero(rising.any(axis=1)):
         text = str(b.end_value_per_kwh[row].tolist())
         yield Fault(f"{b.where[row]}.end_value_per_kwh", text, "must never rise")
 
 
-def _least_power_faults(problem: DispatchProblem) -> Iterator[Fault]:
+def _step_faults(problem: DispatchProblem) -> Iterator[Fault]:
     b = problem.batteries
-    for side in ("charge", "discharge"):
-        least = getattr(b, f"p_{side}_kw_min")
-        most = getattr(b, f"p_{side}_kw_max").max(axis=1)
-        for row in np.flatnonzero((least > most) & (most >= 0)):
-            yield Fault(
-                f"{b.where[row]}.p_{side}_kw_min",
-                f"{least[row]:g}",
-                f"must be at most p_{side}_kw_max, {most[row]:g}",
-            )
     both = (b.power_levels > 0) & ((b.p_charge_kw_min > 0) | (b.p_discharge_kw_min > 0))
     for row in np.flatnonzero(both):
         levels = str(int(b.power_levels[row]))
@@ -179,7 +170,7 @@ def _least_power_faults(problem: DispatchProblem) -> Iterator[Fault]:
 
 def _generator_faults(problem: DispatchProblem) -> Iterator[Fault]:
     table = problem.generators
-    crossed = table.p_kw_min > table.p_kw_available
+    crossed = (table.p_kw_min > table.p_kw_available) & (table.p_kw_available >= 0)
     yield from _cells(table, "p_kw_min", table.p_kw_min, crossed, "must be at most p_kw_available")
     yield from _cells(table, "p_kw_min", table.p_kw_min, table.p_kw_min < 0, "must be at least 0")
 

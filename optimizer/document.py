@@ -11,47 +11,84 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import Annotated, Any, Literal
+import re
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from twins.faults import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
 NAME_PATTERN = r"^[^\s\x00-\x1f][^\x00-\x1f]{0,199}$"
+
+
+_ENTRIES_SHOWN_MAX = 5
+_LARGEST = sys.float_info.max
+_YEAR_MIN, _YEAR_MAX = 1900, 2200
+"""Nanoseconds since 1970 reach from 1678 to 2262; nobody dispatches a battery near either end."""
 
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a number")  # noqa: TRY004  pydantic collects ValueError alone
-    number = float(value)
-    if not math.isfinite(number):
+    # A whole number of 400 digits is no float at all.
+    if not math.isfinite(value) if isinstance(value, float) else abs(value) > _LARGEST:
         raise ValueError("must be a finite number")
-    return number
+    return float(value)
 
 
 def _series(value: object) -> list[float]:
     if not isinstance(value, list):
-        return [_number_or(value, "must be a number, or a list of numbers")]
+        return [_alone(value, "must be a number, or a list of numbers")]
     if not value:
         raise ValueError("must be a number, or a list of numbers that is not empty")
-    return [_number_or(item, "must hold numbers only", at) for at, item in enumerate(value)]
+    return _entries(value, "must hold finite numbers only", _number)
 
 
 def _open_series(value: object) -> list[float | None]:
     """A series in which null means "none in this interval"."""
-    items = value if isinstance(value, list) else [value]
-    if not items:
+    if not isinstance(value, list):
+        allowed = "must be a number or null, or a list of numbers and nulls"
+        return [None if value is None else _alone(value, allowed)]
+    if not value:
         raise ValueError("must be a number, or a list of numbers or nulls that is not empty")
-    return [
-        None if item is None else _number_or(item, "must hold numbers or nulls only", at)
-        for at, item in enumerate(items)
-    ]
+    return _entries(value, "must hold finite numbers or nulls only", _number_or_null)
 
 
-def _number_or(value: object, allowed: str, at: int | None = None) -> float:
+def _number_or_null(value: object) -> float | None:
+    return None if value is None else _number(value)
+
+
+def _alone(value: object, allowed: str) -> float:
     try:
         return _number(value)
     except ValueError:
-        place = "" if at is None else f"; entry {at} is {value!r}"
-        raise ValueError(f"{allowed}{place}") from None
+        raise ValueError(allowed) from None
+
+
+def _entries(values: list[Any], allowed: str, read: Callable[[object], T]) -> list[T]:
+    """Every entry read, or one error that names those that cannot be."""
+    found, bad = [], []
+    for at, value in enumerate(values):
+        try:
+            found.append(read(value))
+        except ValueError:
+            bad.append(f"entry {at} is {_text(value)}")
+    if bad:
+        more = f" and {len(bad) - _ENTRIES_SHOWN_MAX} more" * (len(bad) > _ENTRIES_SHOWN_MAX)
+        raise ValueError(f"{allowed}; {', '.join(bad[:_ENTRIES_SHOWN_MAX])}{more}")
+    return found
+
+
+def _text(value: object) -> str:
+    """An entry as the file has it; a whole branch only by its kind."""
+    kinds = {dict: "a mapping", list: "a list", type(None): "null"}
+    return kinds.get(type(value)) or shorten(repr(value))
 
 
 def _moment(value: object) -> dt.datetime:
@@ -64,7 +101,17 @@ def _moment(value: object) -> dt.datetime:
         raise ValueError(allowed) from None
     if moment.tzinfo is None:
         raise ValueError(f"{allowed}; this one names no offset")
+    if not _YEAR_MIN <= moment.year < _YEAR_MAX:
+        raise ValueError(f"must be a moment of the years {_YEAR_MIN} to {_YEAR_MAX - 1}")
     return moment
+
+
+def _name(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(NAME_PATTERN, value):
+        raise ValueError(
+            "must be a name of 1 to 200 characters, no space first and no control character in it"
+        )
+    return value
 
 
 def _schema(items: dict[str, Any]) -> WithJsonSchema:
@@ -81,7 +128,9 @@ Moment = Annotated[
     BeforeValidator(_moment),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Name = Annotated[
+    str, BeforeValidator(_name), WithJsonSchema({"type": "string", "pattern": NAME_PATTERN})
+]
 
 
 class Document(BaseModel):
@@ -192,13 +241,13 @@ class SessionDocument(StoreDocument):
     session_id: Name
     arrival: Moment = Field(description="From when it can be charged; may lie in an interval.")
     departure: Moment = Field(description="Until when; the target holds at this moment.")
-    energy_kwh_wanted: Number = Field(description="Energy in the store at departure.")
-    energy_kwh_initial: Number = Field(0.0, description="Energy in the store at arrival.")
+    energy_kwh_wanted: Number = Field(ge=0, description="Energy in the store at departure.")
+    energy_kwh_initial: Number = Field(0.0, ge=0, description="Energy in the store at arrival.")
     energy_kwh_max: Number | None = Field(
-        None, description="Size of the store; without it, what is wanted."
+        None, ge=0, description="Size of the store; without it, what is wanted."
     )
-    p_charge_kw_max: Number
-    p_discharge_kw_max: Number = Field(0.0, description="Above 0 for vehicle to grid.")
+    p_charge_kw_max: Number = Field(ge=0)
+    p_discharge_kw_max: Number = Field(0.0, ge=0, description="Above 0 for vehicle to grid.")
     breach_price_per_kwh: Number | None = Field(
         None, gt=0, description="Price of each kWh missing at departure; without it, firm."
     )

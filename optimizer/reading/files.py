@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,21 @@ from pydantic import ValidationError
 from optimizer.borders import faults_from_pydantic
 from optimizer.document import ProblemDocument
 from optimizer.problem import DispatchProblem, ProblemError
-from optimizer.reading.context import Reading, read_grid
+from optimizer.reading.context import Reading, Remains
+from optimizer.reading.json_file import read_json
 from optimizer.reading.targets import targets_of
 from optimizer.reading.tree import groups_of, limits_of
 from optimizer.reading.units import batteries_of, generators_of
 from twins.faults import FaultList
 
-FILE_BYTES_MAX = 1_000_000_000
-"""A larger problem file is refused before it is read: it would not fit into memory as objects."""
-
 _LISTS = ("batteries", "sessions", "generators", "sites", "groups", "limits", "peak_charges")
+
+
+_STAND_INS: dict[str, Any] = {
+    "time": {"start": "2000-01-01T00:00:00Z", "step_minutes": 60, "count": 1},
+    "price_import_per_kwh": 0.0,
+}
+"""For parts that are badly formed and have no default: the rest is read on with these."""
 
 
 def read_problem(source: str | Path | dict[str, Any]) -> DispatchProblem:
@@ -32,60 +36,12 @@ def read_problem(source: str | Path | dict[str, Any]) -> DispatchProblem:
     if isinstance(source, dict):
         return problem_from_document(source, str(source.get("name", "problem")))
     path = Path(source)
-    return problem_from_document(load_json(path), str(path))
-
-
-def load_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; NaN, infinity and repeated keys are refused.
-
-    Raises:
-        ProblemError: the file is missing, too large, no text, no JSON, or not an object.
-    """
     faults = FaultList(str(path))
-    content: Any = None
-    try:
-        size = path.stat().st_size
-        if size > FILE_BYTES_MAX:
-            faults.add("file", f"{size} bytes", f"must be at most {FILE_BYTES_MAX} bytes")
-        else:
-            text = path.read_text(encoding="utf-8")
-            content = json.loads(
-                text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repeated
-            )
-    except OSError as error:
-        faults.add("file", error.strerror, "must be a file that can be read")
-    except UnicodeDecodeError:
-        faults.add("file", "bytes that are no UTF-8", "must be a JSON text file")
-    except json.JSONDecodeError as error:
-        faults.add(f"line {error.lineno}, column {error.colno}", error.msg, "must be valid JSON")
-    except _RefusedContentError as error:
-        faults.add("file", error.found, error.allowed)
-    except RecursionError:
-        faults.add("file", "brackets nested too deeply", "must be a problem document")
-    if not len(faults) and not isinstance(content, dict):
-        faults.add("file", type(content).__name__, "must be one JSON object")
-    faults.raise_if_any(ProblemError)
-    assert isinstance(content, dict)
-    return content
-
-
-class _RefusedContentError(ValueError):
-    def __init__(self, found: str, allowed: str) -> None:
-        super().__init__(found)
-        self.found, self.allowed = found, allowed
-
-
-def _refuse_constant(name: str) -> float:
-    raise _RefusedContentError(name, "must be finite; leave out what is unknown")
-
-
-def _refuse_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = sorted({key for key in keys if keys.count(key) > 1})
-        raise _RefusedContentError(f"repeated key {', '.join(repeated)}", "must name each key once")
-    return content
+    content = read_json(path, faults)
+    if content is None:
+        faults.raise_if_any(ProblemError)
+        raise AssertionError("a file that is refused names a fault")
+    return _problem(content, faults)
 
 
 def problem_from_document(content: dict[str, Any], source: str) -> DispatchProblem:
@@ -97,27 +53,23 @@ def problem_from_document(content: dict[str, Any], source: str) -> DispatchProbl
     Raises:
         ProblemError: anything is wrong.
     """
-    faults = FaultList(source)
-    document, places = _well_formed(content, faults)
-    if document is not None:
-        problem = _normal_form(document, places, faults, content)
-        if problem is not None and not len(faults):
-            return problem
+    return _problem(content, FaultList(source))
+
+
+def _problem(content: dict[str, Any], faults: FaultList) -> DispatchProblem:
+    """The problem, unless `faults` holds any from before or from here."""
+    document, remains = _well_formed(content, faults)
+    problem = _normal_form(document, remains, faults, content)
     faults.raise_if_any(ProblemError)
-    raise AssertionError("a document that is refused names a fault")
+    assert problem is not None
+    return problem
 
 
 def _normal_form(
-    document: ProblemDocument,
-    places: dict[str, list[int]],
-    faults: FaultList,
-    content: dict[str, Any],
+    document: ProblemDocument, remains: Remains, faults: FaultList, content: dict[str, Any]
 ) -> DispatchProblem | None:
     """The problem, or None where it is inconsistent; what only shows here is added to `faults`."""
-    grid = read_grid(document.time, faults)
-    if grid is None:
-        return None
-    reading = Reading(document, places, grid, faults)
+    reading = Reading(document, remains, faults)
     price_import = price_export = reading.series(
         document.price_import_per_kwh, "price_import_per_kwh"
     )
@@ -125,7 +77,7 @@ def _normal_form(
         price_export = reading.series(document.price_export_per_kwh, "price_export_per_kwh")
     try:
         return DispatchProblem(
-            grid=grid,
+            grid=reading.grid,
             price_import_per_kwh=price_import,
             price_export_per_kwh=price_export,
             batteries=batteries_of(reading),
@@ -138,31 +90,46 @@ def _normal_form(
             document=content,
         )
     except ProblemError as error:
-        faults.extend(error.faults)
+        faults.extend(reading.in_document_words(error.faults))
         return None
 
 
-def _well_formed(
-    content: dict[str, Any], faults: FaultList
-) -> tuple[ProblemDocument | None, dict[str, list[int]]]:
-    """The document without its badly formed rows, and the rows' places in the file."""
+def _well_formed(content: dict[str, Any], faults: FaultList) -> tuple[ProblemDocument, Remains]:
+    """The document without its badly formed rows and parts, and what is left of the file."""
     places = {name: list(range(_length(content, name))) for name in _LISTS}
     try:
-        return ProblemDocument.model_validate(content), places
+        return ProblemDocument.model_validate(content), Remains(places)
     except ValidationError as error:
         faults.extend(faults_from_pydantic(error, ProblemDocument))
-        bad = {entry["loc"][:2] for entry in error.errors() if entry["loc"][0] in _LISTS}
-    pruned = {key: value for key, value in content.items() if key in ProblemDocument.model_fields}
+        bad = {entry["loc"][:2] for entry in error.errors()}
+    lost = {str(loc[0]) for loc in bad if loc[0] not in _LISTS or len(loc) == 1}
+    known = {key: value for key, value in content.items() if key in ProblemDocument.model_fields}
+    sound = {key: value for key, value in known.items() if key not in lost}
+    sound |= {key: value for key, value in _STAND_INS.items() if key in lost}
     for name in _LISTS:
         places[name] = [at for at in places[name] if (name, at) not in bad]
-        if isinstance(content.get(name), list):
-            pruned[name] = [content[name][at] for at in places[name]]
-    try:
-        return ProblemDocument.model_validate(pruned), places
-    except ValidationError:
-        return None, places  # a fault outside the lists: the rest cannot be judged without it
+        if isinstance(sound.get(name), list):
+            sound[name] = [content[name][at] for at in places[name]]
+    dropped = [loc for loc in bad if loc[0] in _LISTS]
+    ids = frozenset(name for loc in dropped for name in _ids(content, loc))
+    remains = Remains(
+        places,
+        has_units=not any(loc[0] in ("batteries", "sessions", "generators") for loc in dropped),
+        has_groups=not lost & {"sites", "groups"},
+        has_time="time" not in lost,
+        refused_ids=ids,
+    )
+    return ProblemDocument.model_validate(sound), remains
 
 
 def _length(content: dict[str, Any], name: str) -> int:
     rows = content.get(name, [])
     return len(rows) if isinstance(rows, list) else 0
+
+
+def _ids(content: dict[str, Any], loc: tuple[str | int, ...]) -> list[str]:
+    """Names under which other rows may refer to a row that was refused."""
+    row = content[str(loc[0])][loc[1]] if len(loc) == 2 else None
+    if not isinstance(row, dict):
+        return []
+    return [row[key] for key in ("site_id", "group_id") if isinstance(row.get(key), str)]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class _Wish:
     where: str
+    moment_key: str
     battery: int
     at: dt.datetime
     energy_kwh_min: float | None
@@ -31,9 +32,10 @@ def targets_of(reading: Reading) -> Targets:
     for wish in _wishes(reading):
         if wish.energy_kwh_min is None and wish.energy_kwh_max is None:
             reading.faults.add(wish.where, None, "must have energy_kwh_min, energy_kwh_max or both")
-        place = reading.locate(wish.at, wish.where)
+        moment = f"{wish.where}{wish.moment_key}"
+        place = reading.locate(wish.at, moment)
         if place is not None and place[1] == 0.0:
-            reading.faults.add(wish.where, wish.at.isoformat(), "must be after the horizon's start")
+            reading.faults.add(moment, wish.at.isoformat(), "must be after the horizon's start")
         elif place is not None:
             rows.append((wish, *place))
     return Targets(
@@ -57,6 +59,7 @@ def _wishes(reading: Reading) -> list[_Wish]:
         wishes += [
             _Wish(
                 f"{path}.targets[{at}]",
+                ".at",
                 battery,
                 target.at,
                 target.energy_kwh_min,
@@ -69,7 +72,9 @@ def _wishes(reading: Reading) -> list[_Wish]:
         price = session.breach_price_per_kwh
         wanted = session.energy_kwh_wanted
         wishes.append(
-            _Wish(f"{path}.departure", len(batteries) + at, session.departure, wanted, None, price)
+            _Wish(
+                f"{path}.departure", "", len(batteries) + at, session.departure, wanted, None, price
+            )
         )
     return wishes
 

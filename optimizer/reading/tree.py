@@ -103,6 +103,8 @@ def _counts(reading: Reading, applies: list[bool] | None, where: str) -> npt.NDA
     if applies is None:
         return np.ones(count, dtype=bool)
     if len(applies) != count:
+        if not reading.has_time:
+            return np.ones(count, dtype=bool)
         allowed = f"must have {count}: one for each interval"
         reading.faults.add(where, f"{len(applies)} entries", allowed)
         return np.ones(count, dtype=bool)

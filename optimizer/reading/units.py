@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from optimizer.document import (
         BatteryDocument,
         SessionDocument,
-        StoreDocument,
         UnitDocument,
     )
     from optimizer.reading.context import Reading
 
+    AnyStore = BatteryDocument | SessionDocument
     Floats = npt.NDArray[np.float64]
 
 _SERIES = (
@@ -91,12 +91,13 @@ def _group(reading: Reading, unit: UnitDocument, path: str) -> int:
     return at
 
 
-def _store(reading: Reading, row: StoreDocument, path: str) -> dict[str, Any]:
+def _store(reading: Reading, row: AnyStore, path: str) -> dict[str, Any]:
     """What batteries and sessions share."""
     efficiency = {
         name: reading.series(getattr(row, name), f"{path}.{name}")
         for name in ("efficiency_charge", "efficiency_discharge")
     }
+    _check_least_power(reading, row, path)
     same = (
         "p_charge_kw_min", "p_discharge_kw_min", "standing_loss_per_h",
         "wear_cost_charge_per_kwh", "wear_cost_discharge_per_kwh",
@@ -112,12 +113,18 @@ def _store(reading: Reading, row: StoreDocument, path: str) -> dict[str, Any]:
     }
 
 
+def _check_least_power(reading: Reading, row: AnyStore, path: str) -> None:
+    """A least power above every power that the file allows; absence is not the file's mistake."""
+    for side in ("charge", "discharge"):
+        least, most = getattr(row, f"p_{side}_kw_min"), getattr(row, f"p_{side}_kw_max")
+        largest = max(most) if isinstance(most, list) else most
+        if least > largest >= 0:
+            allowed = f"must be at most p_{side}_kw_max, {largest:g}"
+            reading.faults.add(f"{path}.p_{side}_kw_min", f"{least:g}", allowed)
+
+
 def _battery(reading: Reading, row: BatteryDocument, path: str) -> dict[str, Any]:
-    available = reading.magnitude(row.available, f"{path}.available")
-    if (available > 1).any():
-        reading.faults.add(
-            f"{path}.available", f"{available.max():g}", "must be shares from 0 to 1"
-        )
+    available = reading.share(row.available, f"{path}.available")
     inflow = reading.magnitude(row.inflow_kw, f"{path}.inflow_kw")
     usage = reading.magnitude(row.usage_kw, f"{path}.usage_kw")
     if row.energy_value_pieces and row.energy_value_per_kwh:
@@ -125,8 +132,8 @@ def _battery(reading: Reading, row: BatteryDocument, path: str) -> dict[str, Any
             path, None, "must not have both energy_value_per_kwh and energy_value_pieces"
         )
     pieces = [(piece.energy_kwh, piece.value_per_kwh) for piece in row.energy_value_pieces]
-    charge = reading.series(row.p_charge_kw_max, f"{path}.p_charge_kw_max")
-    discharge = reading.series(row.p_discharge_kw_max, f"{path}.p_discharge_kw_max")
+    charge = reading.magnitude(row.p_charge_kw_max, f"{path}.p_charge_kw_max")
+    discharge = reading.magnitude(row.p_discharge_kw_max, f"{path}.p_discharge_kw_max")
     band = {
         name: reading.series(getattr(row, name), f"{path}.{name}", instants=True)
         for name in ("energy_kwh_min", "energy_kwh_max")
