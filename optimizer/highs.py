@@ -27,7 +27,6 @@ FEASIBILITY_TOLERANCE = 1e-9
 _EQUAL, _AT_MOST = 0, 1
 _INTERRUPTED = (
     highspy.HighsModelStatus.kInterrupt,
-    highspy.HighsModelStatus.kHighsInterrupt,
     highspy.HighsModelStatus.kSolutionLimit,
     highspy.HighsModelStatus.kMemoryLimit,
 )
@@ -35,6 +34,16 @@ _INTERRUPTED = (
 
 class SolveError(RuntimeError):
     """The solver gave no usable answer; the text is what it said."""
+
+
+class _QuietHighs(highspy.Highs):  # type: ignore[misc]  # its base is compiled, so untyped
+    """HiGHS without the callbacks of its Python class, which nobody uses here.
+
+    Enabling them prints a banner before any option can silence it.
+    """
+
+    def enableCallbacks(self) -> None:
+        """Leave them off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +175,7 @@ def solve_matrix(matrix: Matrix, effort: Effort) -> Answer:
 def _started(matrix: Matrix, effort: Effort) -> highspy.Highs:
     """A solver that holds the model; HiGHS' own default is half of the threads."""
     highspy.Highs.resetGlobalScheduler(True)  # a pool of another size would be an error
-    solver = highspy.Highs()
+    solver = _QuietHighs()
     options: dict[str, Any] = {
         "output_flag": False,
         "threads": effort.threads or os.cpu_count() or 1,

@@ -177,9 +177,9 @@ def _solve_until_exclusive(run: _Run) -> tuple[_Round, Powers, int]:
 
 def _next_binaries(at_once: Mask, rounds: int) -> Mask:
     if rounds >= _ROUNDS_BY_BATTERY:
-        return np.ones_like(at_once)
+        return np.ones(at_once.shape, dtype=bool)
     if rounds >= _ROUNDS_BY_INTERVAL:
-        return np.broadcast_to(at_once.any(axis=1)[:, None], at_once.shape)
+        return at_once | at_once.any(axis=1, keepdims=True)
     return at_once
 
 

@@ -36,8 +36,12 @@ def energy_at(m: pyo.ConcreteModel, x: Layout, i: int, t: int) -> Any:
 
 def power_of(m: pyo.ConcreteModel, i: int, t: int) -> Any:
     """p = c − d, of what there is."""
-    charge = m.p_charge_kw.get((i, t), 0.0)
-    return charge - m.p_discharge_kw[i, t] if (i, t) in m.p_discharge_kw else charge
+    power = 0.0
+    if (i, t) in m.p_charge_kw:
+        power += m.p_charge_kw[i, t]
+    if (i, t) in m.p_discharge_kw:
+        power -= m.p_discharge_kw[i, t]
+    return power
 
 
 def energy_balance(m: pyo.ConcreteModel, x: Layout) -> None:

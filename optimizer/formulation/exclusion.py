@@ -69,9 +69,9 @@ def net_out(
 ) -> tuple[Floats, Floats, Mask]:
     """Undo charging and discharging at once where that is free.
 
-    The power at the terminals is kept, so that nothing but the battery's own energy and wear can
-    change. Where round-trip losses are 0 not even the energy changes; elsewhere the path of energy
-    is moved if it stays as well inside its band, its targets and its end value as it was.
+    The power at the terminals is kept, so that only the battery's own energy, its wear and what it
+    pays at its own terminals can change. Where round-trip losses are 0 not even the energy does;
+    elsewhere its path is moved if band, targets and end value come out no worse than they were.
 
     Returns:
         Both powers, and the cells that still do both at once, shape (N, T).
@@ -81,7 +81,9 @@ def net_out(
     b, kept = problem.batteries, problem.energy_after_loss
     # Energy that netting 1 kW leaves in the store, by cell.
     left_over = (1.0 / b.efficiency_discharge - b.efficiency_charge) * problem.grid.step_h
-    free = (at_once <= AT_ONCE_KW) | (np.abs(left_over) < _ROUNDING)
+    saved = _saved_per_kw(problem)
+    free = (np.abs(left_over) < _ROUNDING) & (saved >= -_ROUNDING)
+    free |= at_once <= AT_ONCE_KW
     charge -= np.where(free, at_once, 0.0)
     discharge -= np.where(free, at_once, 0.0)
     energy = stored_energy_kwh(problem, charge, discharge)
@@ -90,13 +92,21 @@ def net_out(
         change[t + 1] = at_once[i, t] * left_over[i, t]
         for later in range(t + 1, len(problem.grid)):
             change[later + 1] = kept[i, later] * change[later]
-        wear = b.wear_cost_charge_per_kwh[i] + b.wear_cost_discharge_per_kwh[i]
-        saved = float(wear * at_once[i, t] * problem.grid.step_h[t])
-        if _is_as_good(problem, i, energy[i], energy[i] + change, saved):
+        gain = float(saved[i, t] * at_once[i, t])
+        if _is_as_good(problem, i, energy[i], energy[i] + change, gain):
             charge[i, t] -= at_once[i, t]
             discharge[i, t] -= at_once[i, t]
             energy[i] += change
     return charge, discharge, np.minimum(charge, discharge) > 0
+
+
+def _saved_per_kw(problem: DispatchProblem) -> Floats:
+    """What a kW less of both saves at the same power: wear, and the spread at own terminals."""
+    b = problem.batteries
+    wear = b.wear_cost_charge_per_kwh + b.wear_cost_discharge_per_kwh
+    spread = problem.price_import_per_kwh - problem.price_export_per_kwh
+    outside = (problem.battery_site == NO_GROUP)[:, None]
+    return np.asarray((wear[:, None] + np.where(outside, spread, 0.0)) * problem.grid.step_h)
 
 
 def net_out_at_same_energy(
@@ -126,7 +136,7 @@ def stored_energy_kwh(problem: DispatchProblem, charge: Floats, discharge: Float
     return energy
 
 
-def _is_as_good(problem: DispatchProblem, i: int, was: Floats, now: Floats, saved: float) -> bool:
+def _is_as_good(problem: DispatchProblem, i: int, was: Floats, now: Floats, gain: float) -> bool:
     """Whether a battery's new path of energy breaks nothing more and is worth no less."""
     b, targets = problem.batteries, problem.targets
     if (now > np.maximum(b.energy_kwh_max[i], was) + _SLACK_KWH)[1:].any():
@@ -143,7 +153,7 @@ def _is_as_good(problem: DispatchProblem, i: int, was: Floats, now: Floats, save
             return False
         if new < min(old, targets.energy_kwh_min[k]) - _SLACK_KWH:
             return False
-    return _end_value(problem, i, now[-1]) + saved >= _end_value(problem, i, was[-1]) - _SLACK_COST
+    return _end_value(problem, i, now[-1]) + gain >= _end_value(problem, i, was[-1]) - _SLACK_COST
 
 
 def _end_value(problem: DispatchProblem, i: int, energy_kwh: float) -> float:

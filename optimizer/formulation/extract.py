@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from optimizer.plan import Multipliers
+from optimizer.problem import NO_GROUP
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -80,25 +81,41 @@ def read_multipliers(x: Layout, duals: Reading) -> Multipliers:
     """Row duals as worth of relief; a solver's dual is the rise in cost by a unit more of the right
     hand side, so rows "at most" change their sign."""
     p = x.problem
-    count, intervals = p.shape
-    step_h, groups = p.grid.step_h, p.groups
-    single = np.where(groups.is_site[:, None], groups.price_import_per_kwh, np.nan)
-    site_price = np.where(x.is_split, 0.0, single)
-    duals.fill("site_balance", site_price)
-    site_price[x.is_split] /= np.broadcast_to(step_h, site_price.shape)[x.is_split]
-    by_cell, by_limit = (count, intervals), (len(p.limits), intervals)
+    by_cell, by_limit = p.shape, (len(p.limits), len(p.grid))
+    limit_max = _relief(duals, "limit_max", by_limit, -1.0)
+    limit_min = _relief(duals, "limit_min", by_limit, 1.0)
     days = int(p.days[-1]) + 1
     return Multipliers(
         energy_value_per_kwh=duals.fill("energy_balance", np.zeros(by_cell), -1.0),
-        site_price_per_kwh=site_price,
-        limit_max_per_kw=_relief(duals, "limit_max", by_limit, -1.0),
-        limit_min_per_kw=_relief(duals, "limit_min", by_limit, 1.0),
+        site_price_per_kwh=_site_prices(x, duals, limit_max - limit_min),
+        limit_max_per_kw=limit_max,
+        limit_min_per_kw=limit_min,
         ramp_up_per_kw=_relief(duals, "ramp_up", by_cell, -1.0),
         ramp_down_per_kw=_relief(duals, "ramp_down", by_cell, -1.0),
-        cycles_per_kwh=_relief(duals, "cycles_per_day", (count, days), -1.0),
+        cycles_per_kwh=_relief(duals, "cycles_per_day", (len(p.batteries), days), -1.0),
         target_min_per_kwh=_relief(duals, "target_min", (len(p.targets),), 1.0),
         target_max_per_kwh=_relief(duals, "target_max", (len(p.targets),), -1.0),
     )
+
+
+def _site_prices(x: Layout, duals: Reading, by_limit: Floats) -> Floats:
+    """Price at each site's own meter, shape (G, T); nan for groups that are no site.
+
+    Where a site has no limit of its own its row feeds its import and export to the limits above,
+    so that the dual holds their multipliers too; they are taken off again.
+    """
+    groups, step_h = x.problem.groups, x.problem.grid.step_h
+    single = np.where(groups.is_site[:, None], groups.price_import_per_kwh, np.nan)
+    price = np.where(x.is_split, 0.0, single)
+    if not x.is_split.any():
+        return price
+    duals.fill("site_balance", price)
+    fed_through = x.is_split & ~x.is_limited[:-1]
+    for site in np.flatnonzero(fed_through.any(axis=1)):
+        above = [*groups.ancestors[site], NO_GROUP]
+        from_limits = by_limit[np.isin(x.problem.limits.group, above)].sum(axis=0)
+        price[site] -= np.where(fed_through[site], from_limits, 0.0)
+    return np.where(x.is_split, price / step_h, price)
 
 
 def _relief(duals: Reading, name: str, shape: tuple[int, ...], sign: float) -> Floats:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.certificate.cost import BAND_FACTOR
-from optimizer.problem import NO_GROUP
 from optimizer.reach import band_yields
 
 if TYPE_CHECKING:
@@ -151,8 +150,9 @@ class Layout:
 
     @cached_property
     def is_limited(self) -> Mask:
-        """Groups that a limit bounds, shape (G,)."""
-        limited = np.zeros(len(self.problem.groups), dtype=bool)
-        bounded = self.problem.limits.group
-        limited[bounded[bounded != NO_GROUP]] = True
+        """Groups and intervals that a limit bounds, the whole as the last row, shape (G+1, T)."""
+        limits = self.problem.limits
+        bounds = np.isfinite(limits.p_kw_max) | np.isfinite(limits.p_kw_min)
+        limited = np.zeros((len(self.problem.groups) + 1, len(self.problem.grid)), dtype=bool)
+        np.logical_or.at(limited, limits.group, bounds)
         return limited

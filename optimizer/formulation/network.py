@@ -56,10 +56,9 @@ def add_generation(m: pyo.ConcreteModel, x: Layout) -> None:
 
 def add_meters(m: pyo.ConcreteModel, x: Layout) -> None:
     """Columns of the net of limited groups, and import and export of sites with two prices."""
-    intervals = range(len(x.problem.grid))
-    limited = np.flatnonzero(x.is_limited).tolist()
-    whole = [NO_GROUP] if (x.problem.limits.group == NO_GROUP).any() else []
-    m.net_kw = pyo.Var([(g, t) for g in [*whole, *limited] for t in intervals])
+    count = len(x.problem.groups)
+    limited = [(NO_GROUP if row == count else row, t) for row, t in cells(x.is_limited)]
+    m.net_kw = pyo.Var(limited)
     split = cells(x.is_split)
     m.site_import_kw = pyo.Var(split, domain=pyo.NonNegativeReals)
     m.site_export_kw = pyo.Var(split, domain=pyo.NonNegativeReals)
@@ -93,13 +92,13 @@ class Tree:
 
     def at_meter(self, group: int, t: int) -> Net:
         """The group's net at its price: its limited net where there is one, else its parts."""
-        if self._x.is_limited[group]:
+        if self._x.is_limited[group, t]:
             return Net([1.0], [self._m.net_kw[group, t]])
         return self.parts(group, t)
 
     def net(self, group: int, t: int) -> Net:
         """The group's net in the fewest columns."""
-        if not self._x.is_limited[group] and self._x.is_split[group, t]:
+        if not self._x.is_limited[group, t] and self._x.is_split[group, t]:
             m = self._m
             return Net([1.0, -1.0], [m.site_import_kw[group, t], m.site_export_kw[group, t]])
         return self.at_meter(group, t)
