@@ -24,6 +24,10 @@ from twins.timegrid import to_utc
 if TYPE_CHECKING:
     import numpy as np
 
+YEARS = (1900, 2200)
+"""Years that a horizon may lie in; far beyond them, times in nanoseconds overflow."""
+_YEARS_TEXT = f", in the years {YEARS[0]} to {YEARS[1]}"
+
 
 class Section(BaseModel):
     """A part of a scenario file: no unknown key, no guessed type, no NaN, frozen."""
@@ -63,21 +67,23 @@ def _zone(name: str) -> str:
 def _day(text: str) -> str:
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
         try:
-            dt.date.fromisoformat(text)
+            year = dt.date.fromisoformat(text).year
         except ValueError:
-            pass
-        else:
+            year = 0
+        if YEARS[0] <= year <= YEARS[1]:
             return text
-    raise refused("", text, "must be a calendar day such as 2023-01-16")
+    raise refused("", text, f"must be a calendar day such as 2023-01-16{_YEARS_TEXT}")
 
 
 def _moment(text: str) -> str:
     try:
         to_utc(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         allowed = "must be a moment with its offset such as 2023-01-16T00:00Z"
         reason = "states no UTC offset; " if "no UTC offset" in str(error) else ""
         raise refused("", text, reason + allowed) from None
+    if not YEARS[0] <= dt.datetime.fromisoformat(text).year <= YEARS[1]:
+        raise refused("", text, f"must be a moment{_YEARS_TEXT}")
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import zlib
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 CSV_BYTES_MAX = 200_000_000
 ROWS_MAX = 2_000_000
+HEADER_BYTES_MAX = 1_000_000
 _HEADER_LINES = 1
 
 
@@ -133,6 +135,9 @@ def _frame(raw: bytes, faults: FaultList, where: str) -> pd.DataFrame | None:
         text = str(error).strip().splitlines()[0]
         faults.add(where, None, f"must be a CSV file in UTF-8 with one header line: {text}")
         return None
+    header = next(csv.reader(io.StringIO(raw[:HEADER_BYTES_MAX].decode("utf-8-sig", "replace"))))
+    for name in sorted({name for name in header if header.count(name) > 1}):
+        faults.add(where, name, "names two columns of the file")
     if len(frame) > ROWS_MAX:
         faults.add(where, f"more than {ROWS_MAX} rows", f"at most {ROWS_MAX} rows are read")
         return None

@@ -57,6 +57,8 @@ class Horizon(Section):
         require_one(self, {"day": "day", "start": "start"})
         if self.days is not None and self.intervals is not None:
             raise refused("", "days and intervals", "give one of them")
+        if (self.intervals or 0) * self.step_minutes > DAYS_MAX * 24 * 60:
+            raise refused("intervals", self.intervals, f"must not span more than {DAYS_MAX} days")
         if self.intervals is None and 24 * 60 % self.step_minutes:
             allowed = "must divide a day; or give intervals instead of days"
             raise refused("step_minutes", self.step_minutes, allowed)

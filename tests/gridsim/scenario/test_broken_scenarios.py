@@ -46,3 +46,17 @@ def test_one_message_names_every_planted_fault_once(name: str, folder: Path) -> 
     assert text.startswith(f"scenario {name}.yaml: ")
     for word in ("Traceback", "pydantic", "[type=", "object at 0x"):
         assert word not in text
+
+
+def test_a_file_far_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.yaml"
+    with path.open("wb") as file:
+        file.truncate(10_000_000_000)
+    with pytest.raises(ScenarioError, match="too large for a scenario"):
+        load_scenario(path)
+
+
+@pytest.mark.parametrize("name", ["stret", "no/such/file.yaml", ".", "\0", ""])
+def test_a_scenario_that_is_not_there_is_said_so(name: str) -> None:
+    with pytest.raises(ScenarioError):
+        load_scenario(name)
