@@ -142,8 +142,9 @@ def _battery_faults(problem: DispatchProblem) -> Iterator[Fault]:
             f"{low:g}",
             f"must be at most energy_kwh_max, {high:g}",
         )
-    unbounded = ~np.isfinite(b.energy_kwh_max)
-    yield from _cells(b, "energy_kwh_max", b.energy_kwh_max, unbounded, "must be a finite number")
+    for name in ("energy_kwh_min", "energy_kwh_max"):
+        values = getattr(b, name)
+        yield from _cells(b, name, values, np.isinf(values), "must be a finite number")
     for name in ("efficiency_charge", "efficiency_discharge"):
         values = getattr(b, name)
         yield from _cells(b, name, values, values <= 0, "must be above 0")

@@ -4,48 +4,59 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import ValidationError
 
-from optimizer.plan import (
-    Breach,
-    Certificate,
-    Multipliers,
-    Plan,
-    SolverReport,
-    Status,
-    StopReason,
-)
+from optimizer.borders import faults_from_pydantic, path_text
+from optimizer.certificate.prices import no_multipliers
+from optimizer.plan import Breach, Certificate, Multipliers, Plan, SolverReport
+from optimizer.plan_document import PlanDocument
 from optimizer.problem import ProblemError
 from optimizer.reading import load_json, problem_from_document
-from optimizer.writing import problem_document, target_document
+from optimizer.whole_file import whole_file
+from optimizer.writing import group_order, problem_document, target_document, target_order
 from twins.faults import FaultList
 from twins.timegrid import iso
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import numpy.typing as npt
+
+    from optimizer.plan_document import (
+        CertificateEntry,
+        GeneratorPlan,
+        MultiplierTable,
+        SolverEntry,
+        UnitPlan,
+    )
+    from optimizer.problem import DispatchProblem
 
     Floats = npt.NDArray[np.float64]
 
 PLAN_SCHEMA_VERSION = 1
+_ROUNDING = 1e-9
+_DERIVED = ("time", "batteries", "sessions", "generators", "targets", "breaches")
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
     """The JSON content of a plan; it holds its problem. Powers in kW, unrounded."""
     problem = plan.problem
     rows = [_unit_plan(plan, row) for row in range(len(problem.batteries))]
-    sessions = problem.batteries.is_session
+    # Sessions of a problem made in code are batteries in its document.
+    sessions = problem.batteries.is_session & (problem.document is not None)
     return {
         "schema_version": PLAN_SCHEMA_VERSION,
         "status": plan.status.value,
         "stop_reason": plan.stop_reason.value,
         "certificate": None if plan.certificate is None else dataclasses.asdict(plan.certificate),
-        "solver": None if plan.solver is None else dataclasses.asdict(plan.solver),
+        "solver": None if plan.solver is None else _solver_entry(plan.solver),
         "breaches": [{**dataclasses.asdict(b), "text": str(b)} for b in plan.breaches],
-        "targets": [_target_report(plan, row) for row in range(len(problem.targets))],
+        "targets": [_target_report(plan, row) for row in target_order(problem)],
         "time": [iso(moment) for moment in problem.grid.instants],
         "batteries": [row for row, session in zip(rows, sessions, strict=True) if not session],
         "sessions": [row for row, session in zip(rows, sessions, strict=True) if session],
@@ -55,10 +66,26 @@ def plan_document(plan: Plan) -> dict[str, Any]:
                 problem.generators.generator_id, plan.generation_kw, strict=True
             )
         ],
-        "multipliers": _multiplier_lists(plan.multipliers),
-        "problem_digest": problem.digest,
-        "problem": problem_document(problem),
+        "multipliers": _multiplier_lists(problem, plan.multipliers),
+        **_stored_problem(problem),
     }
+
+
+def _stored_problem(problem: DispatchProblem) -> dict[str, Any]:
+    """The problem, and its digest as it will be read again."""
+    content = problem_document(problem)
+    if problem.document is not None:
+        return {"problem_digest": problem.digest, "problem": content}
+    # A document orders groups and targets its own way, which moves the digest.
+    return {
+        "problem_digest": problem_from_document(content, problem.name).digest,
+        "problem": content,
+    }
+
+
+def _solver_entry(solver: SolverReport) -> dict[str, Any]:
+    bound = solver.bound if math.isfinite(solver.bound) else None
+    return {**dataclasses.asdict(solver), "bound": bound}
 
 
 def _unit_plan(plan: Plan, row: int) -> dict[str, Any]:
@@ -89,14 +116,9 @@ def _target_report(plan: Plan, row: int) -> dict[str, Any]:
 
 def write_plan(plan: Plan, path: str | Path) -> None:
     """Write a plan as JSON; an interrupted write leaves no half of a file behind."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     text = json.dumps(plan_document(plan), indent=1, allow_nan=False)
-    try:
+    with whole_file(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -111,92 +133,148 @@ def read_plan(path: str | Path) -> Plan:
 def plan_from_document(content: dict[str, Any], source: str) -> Plan:
     """A plan from its JSON content; see `read_plan`."""
     faults = FaultList(source)
-    if content.get("schema_version") != PLAN_SCHEMA_VERSION or "problem" not in content:
-        version = content.get("schema_version")
-        faults.add("schema_version", version, f"must be a plan of version {PLAN_SCHEMA_VERSION}")
-        faults.raise_if_any(ProblemError)
-    problem = problem_from_document(content["problem"], f"{source}, its problem")
-    if content.get("problem_digest") != problem.digest:
-        faults.add("problem_digest", content.get("problem_digest"), "must be that of the problem")
-    count, rows = len(problem.grid), [*content.get("batteries", []), *content.get("sessions", [])]
-    names = problem.batteries.battery_id
-    charge = _powers(rows, names, "battery_id", "p_charge_kw", count, faults)
-    discharge = _powers(rows, names, "battery_id", "p_discharge_kw", count, faults)
-    energy = _powers(rows, names, "battery_id", "energy_kwh", count + 1, faults)
-    generators = content.get("generators", [])
-    generator_names = problem.generators.generator_id
-    output = _powers(generators, generator_names, "generator_id", "p_kw", count, faults)
-    faults.raise_if_any(ProblemError)
-    return Plan(
+    document = _well_formed(content, faults)
+    problem = problem_from_document(document.problem, f"{source}, its problem")
+    if document.problem_digest != problem.digest:
+        allowed = f"must be that of the problem in the file, {problem.digest[:16]}…"
+        faults.add("problem_digest", f"{document.problem_digest[:16]}…", allowed)
+    count, units = len(problem.grid), [*document.batteries, *document.sessions]
+    names, generator_names = problem.batteries.battery_id, problem.generators.generator_id
+    _check_ids("batteries", [unit.battery_id for unit in units], names, faults)
+    found = [unit.generator_id for unit in document.generators]
+    _check_ids("generators", found, generator_names, faults)
+    plan = Plan(
         problem=problem,
-        p_charge_kw=charge,
-        p_discharge_kw=discharge,
-        energy_kwh=energy,
-        generation_kw=output,
-        status=Status(content["status"]),
-        stop_reason=StopReason(content["stop_reason"]),
-        breaches=tuple(_breach(row) for row in content.get("breaches", [])),
-        multipliers=_multipliers(content.get("multipliers")),
-        certificate=_certificate(content.get("certificate")),
-        solver=_solver(content.get("solver")),
+        p_charge_kw=_matrix(units, "p_charge_kw", count, faults),
+        p_discharge_kw=_matrix(units, "p_discharge_kw", count, faults),
+        energy_kwh=_matrix(units, "energy_kwh", count + 1, faults),
+        generation_kw=_matrix(document.generators, "p_kw", count, faults),
+        status=document.status,
+        stop_reason=document.stop_reason,
+        breaches=tuple(Breach(**entry.model_dump()) for entry in document.breaches),
+        multipliers=_multipliers(problem, document.multipliers, faults),
+        certificate=_certificate(document.certificate),
+        solver=_solver(document.solver),
     )
+    faults.raise_if_any(ProblemError)
+    return plan
 
 
-def _powers(
-    rows: list[dict[str, Any]],
-    names: tuple[str, ...],
-    key: str,
-    name: str,
-    length: int,
-    faults: FaultList,
+def contradictions(content: dict[str, Any], plan: Plan) -> Iterator[str]:
+    """What else a plan file says of its plan and the plan's own arrays do not bear out.
+
+    Args:
+        content: of the file that `plan` was read from.
+        plan: as read.
+    """
+    again = plan_document(plan)
+    for name in _DERIVED:
+        yield from _differences((name,), content.get(name), again[name])
+
+
+def _differences(path: tuple[str | int, ...], said: Any, found: Any) -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(said, dict):
+        for key, value in found.items():
+            yield from _differences((*path, key), said.get(key), value)
+    elif isinstance(found, list) and isinstance(said, list) and len(found) == len(said):
+        for at, value in enumerate(found):
+            yield from _differences((*path, at), said[at], value)
+    elif isinstance(found, float) and isinstance(said, (int, float)):
+        if not abs(said - found) <= _ROUNDING * max(1.0, abs(found)):
+            yield f"the file says {path_text(path)} is {said:.9g}; it is {found:.9g}"
+    elif said != found:
+        yield f"the file says {path_text(path)} is {_brief(said)}; it is {_brief(found)}"
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, (list, dict)):
+        return f"{len(value)} entries"
+    return "missing" if value is None else str(value)
+
+
+def _well_formed(content: dict[str, Any], faults: FaultList) -> PlanDocument:
+    try:
+        return PlanDocument.model_validate(content)
+    except ValidationError as error:
+        faults.extend(faults_from_pydantic(error, PlanDocument))
+        faults.raise_if_any(ProblemError)
+        raise
+
+
+def _check_ids(where: str, found: Sequence[str], wanted: Sequence[str], faults: FaultList) -> None:
+    if list(found) != list(wanted):
+        allowed = f"must be the {len(wanted)} of the problem, in its order: {_few(wanted)}"
+        faults.add(where, _few(found), allowed)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + ", …" * (len(names) > 5) or "none"
+
+
+def _matrix(
+    units: Sequence[UnitPlan] | Sequence[GeneratorPlan], name: str, length: int, faults: FaultList
 ) -> Floats:
-    found = [row.get(key) for row in rows]
-    if found != list(names):
-        faults.add(key, ", ".join(map(str, found[:5])), "must be the problem's, in its order")
-        return np.zeros((len(names), length))
-    values = np.zeros((len(names), length))
-    for at, row in enumerate(rows):
-        try:
-            values[at] = np.array(row.get(name), dtype=float)
-        except (TypeError, ValueError):
-            faults.add(f"{key} {names[at]}, {name}", None, f"must be {length} numbers")
-    if not np.isfinite(values).all():
-        faults.add(name, "NaN or infinity", "must be finite")
-    return values
+    rows = [getattr(unit, name) for unit in units]
+    for unit, row in zip(units, rows, strict=True):
+        if len(row) != length:
+            unit_id = getattr(unit, "battery_id", None) or getattr(unit, "generator_id", "")
+            faults.add(f"{unit_id}.{name}", f"{len(row)} numbers", f"must be {length} numbers")
+    if any(len(row) != length for row in rows):
+        return np.zeros((len(rows), length))
+    return np.array(rows, dtype=float).reshape(len(rows), length)
 
 
-def _breach(row: dict[str, Any]) -> Breach:
-    return Breach(**{field.name: row[field.name] for field in dataclasses.fields(Breach)})
+def _certificate(entry: CertificateEntry | None) -> Certificate | None:
+    return None if entry is None else Certificate(**entry.model_dump())
 
 
-def _certificate(content: dict[str, Any] | None) -> Certificate | None:
-    return None if content is None else Certificate(**content)
+def _solver(entry: SolverEntry | None) -> SolverReport | None:
+    if entry is None:
+        return None
+    bound = math.nan if entry.bound is None else entry.bound
+    return SolverReport(**{**entry.model_dump(), "bound": bound})
 
 
-def _solver(content: dict[str, Any] | None) -> SolverReport | None:
-    return None if content is None else SolverReport(**content)
-
-
-def _multiplier_lists(multipliers: Multipliers | None) -> dict[str, Any] | None:
-    """Arrays as lists with their shape; null stands for "no such row"."""
+def _multiplier_lists(
+    problem: DispatchProblem, multipliers: Multipliers | None
+) -> dict[str, Any] | None:
+    """Arrays in the document's order as lists with their shape; null stands for "no such row"."""
     if multipliers is None:
         return None
+    order = {"site_price_per_kwh": group_order(problem)}
+    order |= dict.fromkeys(("target_min_per_kwh", "target_max_per_kwh"), target_order(problem))
+    ordered = {
+        n: values[order[n]] if n in order else values for n, values in vars(multipliers).items()
+    }
     return {
-        name: {"shape": values.shape, "values": _or_null(values)}
-        for name, values in vars(multipliers).items()
+        name: {"shape": list(values.shape), "values": _or_null(values)}
+        for name, values in ordered.items()
     }
 
 
 def _or_null(values: Floats) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values.ravel()]
+    return [value if math.isfinite(value) else None for value in values.ravel().tolist()]
 
 
-def _multipliers(content: dict[str, Any] | None) -> Multipliers | None:
-    if content is None:
+def _multipliers(
+    problem: DispatchProblem, tables: dict[str, MultiplierTable] | None, faults: FaultList
+) -> Multipliers | None:
+    if tables is None:
         return None
-    return Multipliers(
-        **{
-            name: np.array(entry["values"], dtype=float).reshape(entry["shape"])
-            for name, entry in content.items()
-        }
-    )
+    wanted = {name: values.shape for name, values in vars(no_multipliers(problem)).items()}
+    sound = True
+    for name in sorted(wanted.keys() | tables.keys()):
+        table = tables.get(name)
+        shape = () if table is None else tuple(table.shape)
+        fits = table is not None and len(table.values) == math.prod(shape)
+        if shape != wanted.get(name) or not fits:
+            found = (
+                "missing" if table is None else f"shape {list(shape)}, {len(table.values)} numbers"
+            )
+            allowed = f"must have shape {list(wanted[name])}" if name in wanted else "unknown key"
+            faults.add(f"multipliers.{name}", found, allowed)
+            sound = False
+    if not sound:
+        return None
+    arrays = {n: np.array(t.values, dtype=float).reshape(t.shape) for n, t in tables.items()}
+    return Multipliers(**arrays)

@@ -26,6 +26,7 @@ def problem_document(problem: DispatchProblem) -> dict[str, Any]:
     """
     if problem.document is not None:
         return problem.document
+    is_site = problem.groups.is_site
     content: dict[str, Any] = {
         "schema_version": 1,
         "name": problem.name,
@@ -35,11 +36,22 @@ def problem_document(problem: DispatchProblem) -> dict[str, Any]:
         "price_export_per_kwh": _plain(problem.price_export_per_kwh),
         "batteries": [_battery(problem, row) for row in range(len(problem.batteries))],
         "generators": [_generator(problem, row) for row in range(len(problem.generators))],
-        "sites": [_node(problem, row) for row in _rows(problem.groups.is_site)],
-        "groups": [_node(problem, row) for row in _rows(~problem.groups.is_site)],
+        "sites": [_node(problem, row) for row in group_order(problem) if is_site[row]],
+        "groups": [_node(problem, row) for row in group_order(problem) if not is_site[row]],
         "limits": [_limit(problem, row) for row in range(len(problem.limits))],
     }
     return {key: value for key, value in content.items() if value != []}
+
+
+def group_order(problem: DispatchProblem) -> list[int]:
+    """Rows of the groups in a document's order: sites first."""
+    is_site = problem.groups.is_site
+    return [*_rows(is_site), *_rows(~is_site)]
+
+
+def target_order(problem: DispatchProblem) -> list[int]:
+    """Rows of the targets in a document's order: by battery."""
+    return [int(row) for row in np.argsort(problem.targets.battery, kind="stable")]
 
 
 def _plain(series: Floats) -> float | list[float | None]:
