@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 SOC_MARGIN_STEP = 0.02
 """Share of the band taken off at both edges of a battery whose twin could not follow."""
 SOC_MARGIN_MAX = 0.40
+CUT_MARGIN = 0.01
+"""Share of a cut's bound held back in the first round; doubled in each, for an early end."""
+CUT_MARGIN_MAX = 0.16
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ def plan_and_repair(
         report(f"round {len(rounds) + 1}: check")
         verdict = gate.check(plan)
         is_last = verdict.passed or len(rounds) >= built.scenario.gate.rounds_max
-        cuts = [] if is_last else _cuts(verdict, carrier, bounds)
+        margin_of_cut = min(CUT_MARGIN * 2 ** len(rounds), CUT_MARGIN_MAX)
+        cuts = [] if is_last else _cuts(verdict, carrier, bounds, margin_of_cut)
         slow = [] if is_last else _cannot_follow(verdict, built)
         rounds.append(
             Round(
@@ -111,7 +115,9 @@ def plan_and_repair(
         margin[slow] = np.minimum(margin[slow] + SOC_MARGIN_STEP, SOC_MARGIN_MAX)
 
 
-def _cuts(verdict: Verdict, carrier: GridCarrier, bounds: AreaBounds) -> Sequence[Cut]:
+def _cuts(
+    verdict: Verdict, carrier: GridCarrier, bounds: AreaBounds, margin: float
+) -> Sequence[Cut]:
     evidence = verdict.evidence
     return secant_cuts(
         carrier.power_flow.grid,
@@ -121,6 +127,7 @@ def _cuts(verdict: Verdict, carrier: GridCarrier, bounds: AreaBounds) -> Sequenc
         evidence.nominal["p_kw"],
         carrier.power_flow.storage_bus,
         carrier.breaches(evidence.flow, evidence.baseline),
+        margin=margin,
     )
 
 
