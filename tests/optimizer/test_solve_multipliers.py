@@ -51,7 +51,7 @@ def base() -> DispatchProblem:
         ],
         targets=[
             {"battery": 2, "at_h": 2.6, "energy_kwh_min": 5.3, "breach_price_per_kwh": 3.0},
-            {"battery": 2, "at_h": 4.0, "energy_kwh_max": 5.0, "breach_price_per_kwh": 0.5},
+            {"battery": 2, "at_h": 3.0, "energy_kwh_max": 5.0, "breach_price_per_kwh": 0.5},
         ],
         price_import=[0.21, 0.33, 0.12, 0.31, 0.52, 0.2],
         price_export=[0.11, 0.3, 0.08, 0.22, 0.44, 0.13],
