@@ -270,17 +270,17 @@ class Margins(Section):
 class Uncertainty(Section):
     """What the twins vary when they live through a plan more than once."""
 
-    count: Annotated[int, Field(ge=0, le=10_000)] = Field(
+    count: Annotated[int, Field(ge=0, le=999)] = Field(
         default=0, description="number of drawn fleets beside the stated one"
     )
     seed: Seed = Field(default=0, description="seed of the draws")
-    capacity_sd: Annotated[float, Field(ge=0, le=0.5)] = Field(
+    capacity_sd: Annotated[float, Field(ge=0, le=0.3)] = Field(
         default=0.02, description="relative standard deviation of the capacity"
     )
-    efficiency_sd: Annotated[float, Field(ge=0, le=0.2)] = Field(
-        default=0.01, description="relative standard deviation of the losses' one-way efficiency"
+    efficiency_sd: Annotated[float, Field(ge=0, le=0.3)] = Field(
+        default=0.01, description="relative standard deviation of both one-way efficiencies"
     )
-    soc_initial_sd: Annotated[float, Field(ge=0, le=0.5)] = Field(
+    soc_initial_sd: Annotated[float, Field(ge=0, le=0.3)] = Field(
         default=0.02, description="standard deviation of the state of charge at the start"
     )
 
