@@ -100,4 +100,5 @@ def _data_url(svg: str) -> str:
 
 def _command(summary: Mapping[str, Any]) -> str:
     """What to type to get this run again."""
-    return str(summary.get("command") or shlex.join(["gridsim", "run", str(summary["scenario"])]))
+    day = ["--day", str(summary["day"])] if summary.get("day") else []
+    return shlex.join(["gridsim", "run", str(summary["scenario"]), *day])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gridsim.report.numbers import NOTHING, Cell, Quantity, as_text, number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 FINDINGS_SHOWN = 200
 SOFT_HYPHEN = "\u00ad"  # lets a telephone break a long heading
@@ -67,9 +68,11 @@ GRID = [
     _grid_rows("limits broken", "breaches", "", 0, 1.0),
 ]
 BATTERIES = [
-    Quantity("wear", "wear", "currency"),
+    Quantity("wear, part of the cost", "wear", "currency"),
+    Quantity("energy missing at the end, part of the cost", "energy_missing_cost", "currency"),
     Quantity("equivalent full cycles, mean of a battery", "equivalent_cycles", "", 2),
-    Quantity("cost as the optimiser expected it", "cost.plan_as_planned", "currency"),
+    Quantity("cost with batteries at rest", "cost.idle", "currency"),
+    Quantity("cost of the plan as the optimiser expected it", "cost.plan_as_planned", "currency"),
 ]
 PROOF = [
     Quantity("profit", "profit", "currency"),
@@ -147,19 +150,22 @@ def list_table(summary: Mapping[str, Any], quantities: Iterable[Quantity]) -> Ta
 def rounds_table(summary: Mapping[str, Any]) -> Table:
     """The repair rounds: what the gate found, and what was cut."""
     rounds = summary.get("rounds") or []
-    checks = sorted({check for one in rounds for check in one.get("by_check") or {}})
+    found = [one.get("findings") or {} for one in rounds]
+    checks = sorted({check for counts in found for check in counts})
     currency = str(summary.get("currency", ""))
     fixed = [
         Quantity("findings", "findings", "", 0),
         *(Quantity(check, check, "", 0) for check in checks),
         Quantity("cuts added", "cuts", "", 0),
+        Quantity("batteries narrowed", "narrowed", "", 0),
         Quantity("profit", "profit", "currency", 2),
         Quantity("time", "seconds", "s", 2),
     ]
     rows = []
-    for one in rounds:
-        flat = {**dict.fromkeys(checks, 0), **(one.get("by_check") or {})}
-        flat |= {key: one.get(key) for key in ("findings", "cuts", "profit", "seconds")}
+    for one, counts in zip(rounds, found, strict=True):
+        seconds = one.get("seconds")
+        total = seconds.get("total") if isinstance(seconds, Mapping) else seconds
+        flat = {**dict.fromkeys(checks, 0), **one, **counts, "seconds": total}
         rows.append(Row(str(one.get("round", "")), [quantity.cell(flat) for quantity in fixed]))
     return Table(["round", *(quantity.label_with_unit(currency) for quantity in fixed)], rows)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from gridsim.report.series import Floats, Level
 
-CASES = (WITHOUT, PRICE_ONLY, PLAN)  # the plan is drawn last, above the others
+CASES = (WITHOUT, PLAN, PRICE_ONLY)  # dots last: they show where they lie on the plan's line
 DISTINCT_LIMITS_MAX = 3
 
 
@@ -39,8 +39,8 @@ def draw_power(axes: Axes, data: xr.Dataset, currency: str) -> Axes:
     lived, alone = (values(data, name).sum(axis=0) for name in ("p_kw", "p_price_only_kw"))
     edges = _edges(data)
     axes.stairs(lived, edges, baseline=0.0, fill=True, color=BLUE, alpha=0.25, linewidth=0)
-    axes.stairs(alone, edges, baseline=None, label="fleet power by price alone", **PRICE_ONLY.line)
     axes.stairs(lived, edges, baseline=None, label="fleet power with the plan", **PLAN.line)
+    axes.stairs(alone, edges, baseline=None, label="fleet power by price alone", **PRICE_ONLY.line)
     axes.axhline(0.0, color=INK, linewidth=0.8)
     axes.yaxis.set_major_formatter(FuncFormatter(_thousands))
     prices = axes.twinx()
@@ -49,8 +49,12 @@ def draw_power(axes: Axes, data: xr.Dataset, currency: str) -> Axes:
     prices.spines["right"].set(visible=True, color=GREEN)
     prices.tick_params(axis="y", colors=GREEN, labelcolor=GREEN)
     prices.yaxis.label.set_color(GREEN)
-    _steps(prices, edges, values(data, "price_import_per_kwh"), "import price", "-")
-    _steps(prices, edges, values(data, "price_export_per_kwh"), "export price", (0, (3, 1.5)))
+    bought, sold = (values(data, f"price_{way}_per_kwh") for way in ("import", "export"))
+    if np.array_equal(bought, sold):
+        _steps(prices, edges, bought, "price, import and export", "-")
+    else:
+        _steps(prices, edges, bought, "import price", "-")
+        _steps(prices, edges, sold, "export price", (0, (3, 1.5)))
     return prices
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 REGION = {"buses": 9_102, "batteries": 10_000}
 FILE_SIZE_MAX = 5_000_000
+HOSTILE = pytest.mark.parametrize(
+    "hostile", ["<script>alert(1)</script>", "\"' onload=x", "a & b </td>"]
+)
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +143,14 @@ def test_the_way_a_grid_without_coordinates_is_drawn_is_said(pages: dict[str, Pa
     assert "no coordinates" not in pages["passed"].text
 
 
-@pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", "\"' onload=x", "a & b </td>"])
+def test_rounds_show_what_the_check_found(pages: dict[str, Page]) -> None:
+    rows = [shown for head, shown, _ in pages["passed"].cells if head == "1"]
+
+    assert rows == ["201", "51", "150", "30", "2", "412.20", "1.02"]
+    assert "gridsim run town --day 2023-01-16" in pages["passed"].text
+
+
+@HOSTILE
 def test_names_cannot_become_markup(hostile: str) -> None:
     run = synthetic_run(buses=12, batteries=3, findings=3, preexisting=1)
     summary = dict(run.summary) | {
