@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +37,12 @@ class Tolerance:
     shortfall_kwh_share: float = 0.05
     scenario_share: float = 0.05
     fleet_energy_share: float = 0.95
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f"{field.name} must be a share from 0 to 1, got {value}")
 
 
 def limit_findings(fleet: Fleet, p_kw: xr.DataArray) -> list[Finding]:

@@ -25,6 +25,7 @@ from dispatch.battery_checks import (
 from dispatch.findings import Check, Finding
 from dispatch.grid_checks import PowerFlow, grid_finding
 from dispatch.verdict import Evidence, Verdict
+from optimizer.certificate import check as violations
 from twins import replay
 
 if TYPE_CHECKING:
@@ -57,11 +58,23 @@ class Gate:
     fleet_ramp_kw_per_s_max: float | None = None
     ramp_s: float = 600.0
 
+    def __post_init__(self) -> None:
+        # A caller that has no grid yet would otherwise find out at the first plan, or never.
+        for name in ("flow", "breaches", "digest"):
+            if not hasattr(self.power_flow, name):
+                raise TypeError(f"a gate needs a power flow; {self.power_flow!r} has no {name!r}")
+        if not self.ramp_s > 0:
+            raise ValueError(f"ramp_s must be above 0, got {self.ramp_s}")
+        rate = self.fleet_ramp_kw_per_s_max
+        if rate is not None and not rate > 0:
+            raise ValueError(f"fleet_ramp_kw_per_s_max must be above 0 or None, got {rate}")
+
     def check(self, plan: Plan) -> Verdict:
         """Live the plan through and say what speaks against it.
 
         Raises:
-            ValueError: the plan's batteries are not the fleet's, in its order.
+            ValueError: the plan's batteries or intervals are not those of fleet and grid, or it
+                holds NaN.
         """
         p_kw = plan.p_kw
         clock = time.perf_counter()
@@ -135,11 +148,19 @@ def _plan_findings(plan: Plan) -> list[Finding]:
         for breach in plan.breaches
         if breach.is_firm
     ]
-    certificate = plan.certificate
-    if certificate is not None and certificate.worst_violation > 1e-6:
-        value = certificate.worst_violation
-        text = f"the plan breaks a rule that it claims to keep, by {value:.2g} relative"
-        findings.append(Finding(Check.PLAN, "fleet", "", value, 1e-6, "1", text))
+    # The certificate that came with the plan may be another's, or made up: look again.
+    findings += [
+        Finding(
+            Check.PLAN,
+            violation.name,
+            violation.at,
+            violation.size,
+            0.0,
+            violation.unit,
+            f"the plan breaks a rule that it claims to keep: {violation}",
+        )
+        for violation in violations(plan)
+    ]
     return findings
 
 
