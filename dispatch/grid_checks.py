@@ -51,14 +51,11 @@ class PowerFlow(Protocol):
         """Every limit that is broken in `flow`, with its value at rest."""
 
 
+_LOADING = "{check} of {element}: {value:.1%}, limit {limit:.1%}"
 _GRID_CHECKS = {
-    "bus": (Check.VOLTAGE, "pu", "{kind} {element}: {value:.4f} per unit, limit {limit:.4f}"),
-    "line": (Check.LINE_LOADING, "1", "{kind} {element}: loaded {value:.1%}, limit {limit:.1%}"),
-    "transformer": (
-        Check.TRANSFORMER_LOADING,
-        "1",
-        "{kind} {element}: loaded {value:.1%}, limit {limit:.1%}",
-    ),
+    "bus": (Check.VOLTAGE, "pu", "voltage at {element}: {value:.4f} per unit, limit {limit:.4f}"),
+    "line": (Check.LINE_LOADING, "1", _LOADING),
+    "transformer": (Check.TRANSFORMER_LOADING, "1", _LOADING),
     "flow": (Check.POWER_FLOW, "", "the power flow does not converge"),
 }
 
@@ -68,7 +65,7 @@ def grid_finding(breach: GridBreach, starts: npt.NDArray[np.datetime64]) -> Find
     check, unit, words = _GRID_CHECKS[breach.kind]
     at = iso(starts[breach.interval])
     words = words.format(
-        kind=breach.kind, element=breach.element, value=breach.value, limit=breach.limit
+        check=check.value, element=breach.element, value=breach.value, limit=breach.limit
     )
     return Finding(
         check=check,

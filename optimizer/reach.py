@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from optimizer.problem import DispatchProblem
 
+BAND_FACTOR = 10.0
+"""A band that must yield costs this many firm prices per kWh and instant: it yields last of all."""
 _TOLERANCE_KWH = 1e-9
 
 

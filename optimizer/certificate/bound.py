@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.certificate import flows
-from optimizer.certificate.cost import BAND_FACTOR, idle_cost
+from optimizer.certificate.cost import idle_cost
 from optimizer.certificate.prices import NodePrices, no_multipliers, node_prices, project
-from optimizer.reach import band_yields
+from optimizer.reach import BAND_FACTOR, band_yields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import numpy as np
 
 from optimizer.certificate import flows
 from optimizer.problem import NO_GROUP
-from optimizer.reach import band_yields
+from optimizer.reach import BAND_FACTOR, band_yields
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from optimizer.problem import DispatchProblem
 
     Floats = npt.NDArray[np.float64]
-
-BAND_FACTOR = 10.0
-"""A band that must yield costs this many firm prices per kWh and instant: it yields last of all."""
 
 
 @dataclass(frozen=True)

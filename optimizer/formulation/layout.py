@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optimizer.certificate.cost import BAND_FACTOR
-from optimizer.reach import band_yields
+from optimizer.reach import BAND_FACTOR, band_yields
 
 if TYPE_CHECKING:
     import numpy.typing as npt

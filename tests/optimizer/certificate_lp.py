@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linprog
 
-from optimizer.certificate.cost import BAND_FACTOR
 from optimizer.plan import Multipliers
 from optimizer.problem import NO_GROUP, DispatchProblem
-from optimizer.reach import band_yields
+from optimizer.reach import BAND_FACTOR, band_yields
 
 Row = dict[int, float]
 
