@@ -6,7 +6,7 @@ import contextlib
 import functools
 import json
 import sys
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
@@ -58,7 +58,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
-def _fail(message: str, code: int) -> Any:
+def _fail(message: str, code: int) -> NoReturn:
     err.print(message, style="red", markup=False, soft_wrap=True)
     raise typer.Exit(code)
 

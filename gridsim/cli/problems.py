@@ -10,15 +10,18 @@ import typer
 from rich.table import Table
 
 from gridsim.cli.console import EXIT_REFUSED, guarded, out, print_json
+from gridsim.cli.places import file_to_write
 from gridsim.run.assemble import peak_memory_mb
 from optimizer.certificate import TOLERANCE, certify, check
-from optimizer.plan_file import read_plan, write_plan
-from optimizer.reading import read_problem
+from optimizer.plan import Certificate
+from optimizer.plan_file import contradictions, plan_from_document, write_plan
+from optimizer.reading import load_json, read_problem
 from optimizer.solve import solve as solve_problem
 
 if TYPE_CHECKING:
-    from optimizer.plan import Certificate, Plan
+    from optimizer.plan import Plan
 
+DOUBTS_SHOWN_MAX = 20
 CERTIFICATE_TOLERANCE = 1e-9
 """A stored certificate may differ from the recomputed one by rounding alone, relative."""
 
@@ -38,7 +41,11 @@ def solve(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Solve a dispatch problem; the plan file holds its problem and its proof. Unrounded."""
+    """Solve a dispatch problem from a JSON file.
+
+    The plan file holds its problem and its proof; its powers are not rounded.
+    """
+    file_to_write(output)
     plan = solve_problem(read_problem(problem), strict=strict, gap=gap, time_limit_s=time_limit)
     if output is not None:
         write_plan(plan, output)
@@ -53,19 +60,27 @@ def verify(
     plan: Annotated[Path, typer.Argument(help="A plan file.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check a saved plan alone: its rules, its cost, and its bound, all computed anew."""
-    stored = read_plan(plan)
+    """Check a saved plan: rules, cost and bound anew.
+
+    Nothing but the plan file is needed. The exit code is 0 only if the plan keeps every rule that
+    it claims to keep and the file says nothing of it that does not follow from it.
+    """
+    content = load_json(plan)
+    stored = plan_from_document(content, str(plan))
     certificate = certify(stored)
     violations = [str(violation) for violation in check(stored)]
-    doubts = _doubts(stored.certificate, certificate)
+    doubts = [*_doubts(stored.certificate, certificate), *contradictions(content, stored)]
     holds = not doubts and certificate.worst_violation <= TOLERANCE
     if json:
         content = {"holds": holds, "violations": violations, "doubts": doubts}
         print_json({**content, **dataclasses.asdict(certificate)})
     else:
         _print_certificate(certificate, stored.problem.currency)
-        for line in [*violations, *doubts]:
+        lines = [*violations, *doubts]
+        for line in lines[:DOUBTS_SHOWN_MAX]:
             out.print(line, style="red", markup=False)
+        if len(lines) > DOUBTS_SHOWN_MAX:
+            out.print(f"… and {len(lines) - DOUBTS_SHOWN_MAX} more", style="red")
         out.print("the plan holds" if holds else "the plan does not hold")
     if not holds:
         raise typer.Exit(EXIT_REFUSED)
@@ -76,10 +91,13 @@ def _doubts(stored: Certificate | None, recomputed: Certificate) -> list[str]:
     if stored is None:
         return []
     doubts = []
-    for name in ("cost", "profit", "worst_violation"):
-        said, found = getattr(stored, name), getattr(recomputed, name)
-        if abs(said - found) > CERTIFICATE_TOLERANCE * max(1.0, abs(found)):
-            doubts.append(f"the file says {name} {said:.9g}; it is {found:.9g}")
+    for field in dataclasses.fields(Certificate):
+        said, found = getattr(stored, field.name), getattr(recomputed, field.name)
+        if isinstance(found, str):
+            if said != found:
+                doubts.append(f"the file says {field.name} is {said}; it is {found}")
+        elif not abs(said - found) <= CERTIFICATE_TOLERANCE * max(1.0, abs(found)):
+            doubts.append(f"the file says {field.name} is {said:.9g}; it is {found:.9g}")
     return doubts
 
 
@@ -101,15 +119,25 @@ def _summary(plan: Plan) -> dict[str, Any]:
 
 def _print_plan(plan: Plan) -> None:
     batteries, intervals = plan.problem.shape
-    out.print(f"{plan.problem.name}: {batteries} batteries, {intervals} intervals", markup=False)
-    out.print(f"{plan.status.value}, stopped: {plan.stop_reason.value}")
+    out.print(
+        f"{plan.problem.name}: {_counted(batteries, 'battery', 'batteries')}, "
+        f"{_counted(intervals, 'interval', 'intervals')}",
+        markup=False,
+    )
+    out.print(f"{plan.status.value}; stopped: {plan.stop_reason.value}")
     assert plan.certificate is not None
     _print_certificate(plan.certificate, plan.problem.currency)
-    for breach in plan.breaches:
+    for breach in plan.breaches[:DOUBTS_SHOWN_MAX]:
         out.print(f"broken: {breach}", style="yellow", markup=False)
+    if len(plan.breaches) > DOUBTS_SHOWN_MAX:
+        out.print(f"… and {len(plan.breaches) - DOUBTS_SHOWN_MAX} more", style="yellow")
     if plan.solver is not None:
         phases = ", ".join(f"{name} {took:.2f} s" for name, took in plan.solver.seconds.items())
         out.print(f"{plan.solver.name}; {phases}", markup=False)
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _print_certificate(certificate: Certificate, currency: str) -> None:
@@ -121,8 +149,8 @@ def _print_certificate(certificate: Certificate, currency: str) -> None:
         (f"cost of doing nothing [{currency}]", f"{certificate.cost_idle:,.4f}"),
         (f"profit [{currency}]", f"{certificate.profit:,.4f}"),
         (f"profit at most [{currency}]", f"{certificate.profit_bound:,.4f}"),
-        ("gap", f"{certificate.gap:.4%}"),
-        ("worst violation", f"{certificate.worst_violation:.1e}"),
+        ("gap between the two", f"{certificate.gap:.4%}"),
+        ("worst violation of a rule", f"{certificate.worst_violation:.1e}"),
         ("bound from", certificate.bound_source),
     ):
         table.add_row(label.replace("[", r"\["), value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,18 +11,19 @@ import typer
 from rich.table import Table
 
 from gridsim.cli.console import EXIT_REFUSED, guarded, out, print_json, progress
+from gridsim.cli.places import folder_to_write
 from gridsim.report import comparison_rows
-from gridsim.run.storage import RunFileError, load_run
+from gridsim.run.storage import load_run
 from gridsim.study.study import Study
 from optimizer.plan_file import write_plan
-from twins.faults import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from gridsim.run.result import Run
 
 FINDINGS_SHOWN_MAX = 10
+PHASES_SHOWN = ("load", "build", "solve", "replay", "power_flow")
 
 
 @guarded
@@ -30,7 +31,11 @@ def run(
     scenario: Annotated[str, typer.Argument(help="Name of a shipped scenario, or a file.")],
     day: Annotated[
         list[str] | None,
-        typer.Option(help="Local day instead of the file's; repeat it for several runs."),
+        typer.Option(
+            metavar="YYYY-MM-DD",
+            help="Local day instead of the file's; repeat it for several runs, each of which gets "
+            "a folder of its own in the output.",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -38,20 +43,20 @@ def run(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON (a list for several).")] = False,
 ) -> None:
-    """Plan a scenario, live it through, check it on the grid and report.
+    """Plan a scenario, check it on twins and grid, report.
 
     The exit code is 0 only if every plan passed the gate.
     """
-    days: list[str | None] = [*day] if day else [None]
-    if output is not None:
-        _refuse_file(output)
+    days: list[str | None] = [*dict.fromkeys(day)] if day else [None]
+    folder_to_write(output)
+    with progress(quiet=json) as report:
+        # All of them before the first is planned: a mistyped day must not show after minutes.
+        studies = [_loaded(scenario, at, report) for at in days]
     runs = []
-    for at in days:
+    for at, study in zip(days, studies, strict=True):
         with progress(quiet=json) as report:
-            report(f"{scenario}: load")
-            study = Study.load(scenario, day=at)
             finished = study.run(report)
-            folder = _folder(output, finished, several=len(days) > 1)
+            folder = output / str(at) if output is not None and len(days) > 1 else output
             if folder is not None:
                 report("write the report")
                 write_results(finished, folder)
@@ -60,40 +65,41 @@ def run(
             print_run(finished, folder)
     if json:
         summaries = [dict(finished.summary) for finished in runs]
-        print_json(summaries if day and len(day) > 1 else summaries[0])
+        print_json(summaries if len(days) > 1 else summaries[0])
     if not all(finished.passed for finished in runs):
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _refuse_file(output: Path) -> None:
-    if output.exists() and not output.is_dir():
-        fault = Fault("--output", str(output), "must be a folder; this is a file")
-        raise RunFileError("gridsim run", [fault])
-
-
-def _folder(output: Path | None, finished: Run, *, several: bool) -> Path | None:
-    if output is None:
-        return None
-    return output / str(finished.summary["start"])[:10] if several else output
+def _loaded(scenario: str, day: str | None, report: Callable[[str], None]) -> Study:
+    report(f"{scenario}: load" + ("" if day is None else f" {day}"))
+    return Study.load(scenario, day=day)
 
 
 def write_results(finished: Run, folder: Path) -> None:
-    """Everything of a run in one folder: report.html, summary.json, plan.json, run.nc."""
+    """Everything of a run in one folder: report.html, summary.json, plan.json, run.nc.
+
+    All of it is written before any of it takes its place.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    finished.save(folder / "run.nc")
-    write_plan(finished.plan, folder / "plan.json")
-    finished.report(folder / "report.html")
     text = json_module.dumps(dict(finished.summary), indent=2, allow_nan=False) + "\n"
-    partial = folder / f".summary.{os.getpid()}.partial"
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(folder / "summary.json")
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as name:
+        partial = Path(name)
+        finished.save(partial / "run.nc")
+        write_plan(finished.plan, partial / "plan.json")
+        finished.report(partial / "report.html")
+        (partial / "summary.json").write_text(text, encoding="utf-8")
+        for file in sorted(partial.iterdir()):
+            file.replace(folder / file.name)
 
 
 def print_run(finished: Run, folder: Path | None) -> None:
     """The summary table, for 80 columns."""
     s = finished.summary
-    heading = f"{s['scenario']}, {s['start']} to {s['end']}: {s['verdict'].upper()}"
-    out.print(heading, style="green" if finished.passed else "red", markup=False)
+    when = f"{s['day'] or 'horizon'}, {s['start']} to {s['end']}"
+    word = "PASS" if finished.passed else f"REFUSED, {_counted(s['finding_counts'])}"
+    style = "green" if finished.passed else "red"
+    out.print(f"{s['scenario']}: {word}", style=style, markup=False)
+    out.print(when, markup=False)
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(max_width=50)
     table.add_column(justify="right")
@@ -101,19 +107,27 @@ def print_run(finished: Run, folder: Path | None) -> None:
         table.add_row(label, value)
     out.print(table)
     out.print(_grid_table(s))
+    if s["preexisting"]:
+        out.print(f"limits broken without batteries too, none worse: {len(s['preexisting']):,}")
     for finding in s["findings"][:FINDINGS_SHOWN_MAX]:
         out.print(f"  {finding['text']}", markup=False)
     if len(s["findings"]) > FINDINGS_SHOWN_MAX:
-        out.print(f"  … and {len(s['findings']) - FINDINGS_SHOWN_MAX} more findings")
+        out.print(f"  … and {len(s['findings']) - FINDINGS_SHOWN_MAX:,} more findings")
+    phases = ", ".join(f"{p.replace('_', ' ')} {s['seconds'][p]:.1f}" for p in PHASES_SHOWN)
+    out.print(f"{s['seconds']['total']:.1f} seconds: {phases}")
     if folder is not None:
         out.print(f"report: {folder / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def _counted(findings: Mapping[str, int]) -> str:
+    """For example "9 voltage, 3 line loading"."""
+    return ", ".join(f"{count:,} {check}" for check, count in findings.items())
 
 
 def summary_rows(s: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Labels and figures of a run."""
     money = s["currency"]
-    cost, saving, seconds = s["cost"], s["saving_percent"], s["seconds"]
-    phases = ("load", "build", "solve", "replay", "power_flow")
+    cost, saving = s["cost"], s["saving_percent"]
     return [
         ("sites / batteries / intervals", f"{s['sites']} / {s['batteries']} / {s['intervals']}"),
         (f"cost without batteries ({money})", f"{cost['no_battery']:,.2f}"),
@@ -125,8 +139,7 @@ def summary_rows(s: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("equivalent full cycles a battery", f"{s['equivalent_cycles']:.2f}"),
         ("proven gap to the best plan", f"{s['gap']:.4%}"),
         ("rounds of plan and check", f"{len(s['rounds'])}"),
-        ("seconds " + " / ".join(phases), " / ".join(f"{seconds[p]:.1f}" for p in phases)),
-        ("seconds in all; peak memory", f"{seconds['total']:.1f} s; {s['peak_memory_mb']:.0f} MB"),
+        ("peak memory", f"{s['peak_memory_mb']:,.0f} MB"),
     ]
 
 
@@ -163,9 +176,12 @@ def compare(
         keys = ("figure", "first", "second", "difference")
         print_json([dict(zip(keys, row, strict=True)) for row in rows])
         return
+    for name, path, s in zip(("first", "second"), (first, second), summaries, strict=True):
+        words = f"{s['scenario']}, {s['day'] or s['start']}, {s['verdict']} ({path})"
+        out.print(f"{name}: {words}", markup=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     table.add_column("figure")
-    for name in ("first", "second", "difference"):
+    for name in ("first", "second", "change"):
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(*map(_cell, row))

@@ -11,9 +11,11 @@ import yaml
 from rich.table import Table
 
 from gridsim.cli.console import EXIT_BAD_INPUT, err, guarded, out, print_json
+from gridsim.cli.places import file_to_write
 from gridsim.scenario import Scenario, load_scenario, shipped_scenarios
 from gridsim.scenario.built import build
 from optimizer.document import problem_schema
+from optimizer.whole_file import whole_file
 from twins.faults import InvalidInputError
 
 app = typer.Typer(help="Look at scenario files.", no_args_is_help=True)
@@ -46,10 +48,12 @@ def show(
     if json:
         print_json(content)
     else:
-        out.print(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), markup=False)
+        # Not through rich: it would break long lines, and with them the YAML.
+        typer.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), nl=False)
 
 
 @app.command()
+@guarded
 def check(
     scenarios: Annotated[list[str], typer.Argument(help="Shipped names or files.")],
     deep: Annotated[
@@ -103,11 +107,13 @@ def schema(
     of: Annotated[SchemaOf, typer.Argument(help="scenario or problem")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write it here.")] = None,
 ) -> None:
-    """Print the JSON schema of a scenario file or of a problem file."""
+    """Print the JSON schema of scenario or problem files."""
+    file_to_write(output)
     content = problem_schema() if of is SchemaOf.PROBLEM else Scenario.model_json_schema()
     if output is None:
         print_json(content)
         return
     import json as json_module  # `json` is an option's name in this module
 
-    output.write_text(json_module.dumps(content, indent=2) + "\n", encoding="utf-8")
+    with whole_file(output) as partial:
+        partial.write_text(json_module.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import xarray as xr
 
 from gridsim.run.result import RUN_SCHEMA_VERSION, Run
 from optimizer.plan_file import plan_document, plan_from_document
+from optimizer.whole_file import whole_file
 from twins.faults import FaultList, InvalidInputError
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ def save_run(run: Run, path: str | Path) -> Path:
         OSError: the folder does not exist or cannot be written.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     documents = {
         "summary": json.dumps(dict(run.summary), allow_nan=False),
         "plan": json.dumps(plan_document(run.plan), allow_nan=False),
@@ -47,11 +46,8 @@ def save_run(run: Run, path: str | Path) -> Path:
         for name, values in run.data.data_vars.items()
         if values.dtype.kind == "f" and values.ndim == 2
     }
-    try:
+    with whole_file(path) as partial:
         data.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

@@ -158,5 +158,5 @@ class Study:
         report("price-only plan, for comparison")
         price_only = self.plan(grid_limits=False)
         run = assemble(self, outcome, price_only, clock)
-        report(run.summary["verdict"])
+        report(f"verdict: {run.summary['verdict']}")
         return run
