@@ -58,25 +58,47 @@ def load_run(path: str | Path) -> Run:
         RunFileError: the file is missing, or it is no run of a known version.
     """
     faults = FaultList(str(path))
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as file:
-            data = file.load()
-    except (OSError, ValueError) as error:
-        faults.add("file", str(error).splitlines()[0], "must be a run saved by gridsim (NetCDF)")
-        faults.raise_if_any(RunFileError)
+    data = _opened(Path(path), faults)
     version = data.attrs.get("schema_version")
-    missing = [name for name in _DOCUMENTS if f"document_{name}" not in data]
-    if version != RUN_SCHEMA_VERSION or missing:
-        faults.add("schema_version", version, f"must be a run of version {RUN_SCHEMA_VERSION}")
+    if version != RUN_SCHEMA_VERSION:
+        found = None if version is None else str(version)
+        faults.add("schema_version", found, f"must be a run of version {RUN_SCHEMA_VERSION}")
+        faults.raise_if_any(RunFileError)
+    texts = {name: _text(data, f"document_{name}", faults) for name in _DOCUMENTS}
     faults.raise_if_any(RunFileError)
-    texts = {name: _unpacked(data[f"document_{name}"].to_numpy()) for name in _DOCUMENTS}
+    summary: dict[str, Any] = json.loads(texts["summary"])
     name = str(data.attrs["scenario"])
     data = data.drop_vars([f"document_{document}" for document in _DOCUMENTS])
     for extra in ("schema_version", "scenario"):
         data.attrs.pop(extra)
-    summary: dict[str, Any] = json.loads(texts["summary"])
-    plan = plan_from_document(json.loads(texts["plan"]), str(path))
+    plan = plan_from_document(json.loads(texts["plan"]), f"{path}, its plan")
     return Run(name, summary, data, plan, texts["scenario"])
+
+
+def _opened(path: Path, faults: FaultList) -> xr.Dataset:
+    allowed = "must be a run saved by gridsim (NetCDF)"
+    try:
+        path.stat()  # the reason why a file cannot be opened, in the system's words
+        with xr.open_dataset(path, engine="h5netcdf") as file:
+            return file.load()
+    except OSError as error:
+        faults.add("file", error.strerror or "a file of another kind, or a part of one", allowed)
+    except (ValueError, KeyError, RuntimeError):
+        faults.add("file", "a file of another kind", allowed)
+    faults.raise_if_any(RunFileError)
+    raise AssertionError("a file that is refused names a fault")
+
+
+def _text(data: xr.Dataset, name: str, faults: FaultList) -> str:
+    """One packed document, or "" and a fault."""
+    if name not in data:
+        faults.add(name, None, "is missing")
+        return ""
+    try:
+        return _unpacked(data[name].to_numpy())
+    except (zlib.error, UnicodeDecodeError):
+        faults.add(name, "damaged bytes", "must be what gridsim has written")
+        return ""
 
 
 def _packed(text: str) -> npt.NDArray[np.uint8]:
