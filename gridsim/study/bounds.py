@@ -64,10 +64,48 @@ class AreaBounds:
             at = self.tree.position[cut.area_id], cut.interval
             top[at] = min(top[at], cut.p_kw_max)
             bottom[at] = max(bottom[at], cut.p_kw_min)
+        return self._with(top, bottom)
+
+    def held(self, cuts: Iterable[Cut], p_kw: Floats, levels: int) -> AreaBounds:
+        """These bounds, and in the neighbourhood of each cut no more than the plan's own, shrunk.
+
+        A cut alone moves power to the next place, which may break its own limit in the next round.
+
+        Args:
+            cuts: that followed from a plan.
+            p_kw: shape (A, T), net power of each area's batteries in that plan.
+            levels: how far the neighbourhood reaches: all that lies in the area that is so many
+                steps above the cut.
+        """
+        top, bottom = self.p_kw_max.copy(), self.p_kw_min.copy()
+        for cut in cuts:
+            at, t = self.tree.position[cut.area_id], cut.interval
+            around = self.tree.ancestors(at)
+            inside = self._inside(around[min(levels, len(around) - 1)])
+            if np.isfinite(cut.p_kw_max):
+                share = cut.p_kw_max / p_kw[at, t]
+                most = share * np.maximum(p_kw[inside, t], 0.0)
+                top[inside, t] = np.minimum(top[inside, t], most)
+            if np.isfinite(cut.p_kw_min):
+                share = cut.p_kw_min / p_kw[at, t]
+                least = share * np.minimum(p_kw[inside, t], 0.0)
+                bottom[inside, t] = np.maximum(bottom[inside, t], least)
+        return self._with(top, bottom)
+
+    def _with(self, top: Floats, bottom: Floats) -> AreaBounds:
         # Two secants may cross where the plan swung from one side to the other: stand still there.
         crossed = bottom > top
         top[crossed] = bottom[crossed] = 0.0
         return replace(self, p_kw_max=top, p_kw_min=bottom)
+
+    def _inside(self, area: int) -> npt.NDArray[np.bool_]:
+        """Which areas lie in `area`, itself included."""
+        inside = np.zeros(len(self.tree), dtype=bool)
+        inside[area] = True
+        for at in range(area + 1, len(self.tree)):  # an area comes after the one around it
+            parent = self.tree.parent[at]
+            inside[at] = parent >= 0 and inside[parent]
+        return inside
 
     @property
     def in_use(self) -> list[int]:

@@ -37,6 +37,8 @@ SOC_MARGIN_MAX = 0.40
 CUT_MARGIN = 0.01
 """Share of a cut's bound held back in the first round; doubled in each, for an early end."""
 CUT_MARGIN_MAX = 0.16
+ROUNDS_UNTIL_HELD = 2
+"""Rounds after which the plan around a cut is held too, a step further up the tree each time."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,9 @@ def plan_and_repair(
         if is_last or not (cuts or slow):
             return Outcome(plan, verdict, tuple(rounds))
         bounds = bounds.tightened(cuts)
+        if len(rounds) >= ROUNDS_UNTIL_HELD:
+            p_kw = _area_power(verdict, carrier, bounds)
+            bounds = bounds.held(cuts, p_kw, levels=len(rounds) - ROUNDS_UNTIL_HELD)
         margin[slow] = np.minimum(margin[slow] + SOC_MARGIN_STEP, SOC_MARGIN_MAX)
 
 
@@ -129,6 +134,12 @@ def _cuts(
         carrier.breaches(evidence.flow, evidence.baseline),
         margin=margin,
     )
+
+
+def _area_power(verdict: Verdict, carrier: GridCarrier, bounds: AreaBounds) -> Floats:
+    """Net power of each area's batteries as the twins moved them, shape (A, T)."""
+    p_kw = verdict.evidence.nominal["p_kw"].transpose("battery", "time").to_numpy()
+    return bounds.tree.sums(carrier.power_flow.storage_bus, p_kw)
 
 
 def _cannot_follow(verdict: Verdict, built: BuiltScenario) -> list[int]:

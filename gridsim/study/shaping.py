@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 
+MISSING_PRICE_FACTOR = 10.0
+"""Price of energy missing at the end, over the largest price: losses on the way cannot reach it."""
+
+
 def dispatch_problem(
     built: BuiltScenario, bounds: AreaBounds | None = None, soc_margin: Floats | None = None
 ) -> DispatchProblem:
@@ -175,7 +179,11 @@ def _spread(column: Floats, count: int) -> Floats:
 
 
 def _end_targets(built: BuiltScenario) -> Targets:
-    """Every battery ends with at least what it began with, where the scenario says so."""
+    """Every battery ends with at least what it began with, where the scenario says so.
+
+    The price is above anything that missing energy can earn, so energy is only missing where it
+    cannot be had: a grid that allows no charging all day does not even let idle losses be replaced.
+    """
     count = len(built.fleet) if built.scenario.optimiser.end_energy == "at_least_initial" else 0
     names = [str(name) for name in built.fleet.battery_id[:count]]
     initial = (built.fleet.soc_initial * built.fleet.capacity_kwh)[:count]
@@ -186,8 +194,15 @@ def _end_targets(built: BuiltScenario) -> Targets:
         share=np.ones(count),
         energy_kwh_min=initial,
         energy_kwh_max=np.full(count, np.inf),
-        breach_price_per_kwh=np.zeros(count),
+        breach_price_per_kwh=np.full(count, _missing_price_per_kwh(built)),
     )
+
+
+def _missing_price_per_kwh(built: BuiltScenario) -> float:
+    prices = [built.prices[f"price_{side}_per_kwh"].to_numpy() for side in ("import", "export")]
+    wear = [built.fleet.wear_cost_charge_per_kwh, built.fleet.wear_cost_discharge_per_kwh]
+    largest = max(float(np.abs(column).max(initial=0.0)) for column in (*prices, *wear))
+    return MISSING_PRICE_FACTOR * max(largest, built.scenario.optimiser.end_value_per_kwh, 0.01)
 
 
 def _no_generators(count: int) -> Generators:

@@ -1,0 +1,186 @@
+"""From a scenario to a verdict: planning, repairing, refusing, and the accounts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from gridsim.scenario import scenario_from_mapping
+from gridsim.study.accounts import account, self_consumption
+from gridsim.study.study import Study
+from optimizer.certificate import certify
+from tests.gridsim.studies import STEPS, small_scenario, small_study
+from twins import replay
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gridsim.run.result import Run
+
+
+def profit_of_price_only(study: Study) -> float:
+    plan = study.plan(grid_limits=False)
+    return certify(plan).profit
+
+
+# Repair --------------------------------------------------------------------------------------
+
+
+def test_a_plan_by_price_alone_breaks_the_small_grid(crowded_study: Study) -> None:
+    verdict = crowded_study.validate(crowded_study.plan(grid_limits=False))
+    assert not verdict.passed
+    assert {finding.check.value for finding in verdict.findings} >= {"voltage"}
+
+
+def test_repair_ends_in_a_pass_and_costs_profit(crowded_study: Study, crowded_run: Run) -> None:
+    rounds = crowded_run.summary["rounds"]
+    assert crowded_run.passed
+    assert 1 < len(rounds) <= crowded_study.built.scenario.gate.rounds_max + 1
+    assert crowded_run.summary["profit"] <= profit_of_price_only(crowded_study) + 1e-6
+    assert crowded_run.summary["profit"] > 0
+    assert rounds[0]["findings"] > 0
+    assert rounds[-1] == {**rounds[-1], "findings": 0, "by_check": {}, "cuts": 0}
+
+
+@pytest.mark.parametrize("energy_kwh", [30.0, 50.0, 100.0])
+def test_repair_ends_early_however_large_the_batteries(tmp_path: Path, energy_kwh: float) -> None:
+    scenario = small_scenario(tmp_path)
+    scenario["fleet"]["rule"]["energy_kwh"] = energy_kwh
+    run = Study.load(scenario_from_mapping(scenario)).run()
+    assert run.passed, run.summary["rounds"]
+
+
+def test_repair_tells_what_it_does(crowded_study: Study) -> None:
+    said: list[str] = []
+    run = crowded_study.run(said.append)
+    assert "round 2: plan" in said
+    assert said[-1] == f"verdict: {run.summary['verdict']}"
+
+
+def test_the_passing_plan_keeps_every_limit_in_the_flow(crowded_run: Run) -> None:
+    data = crowded_run.data
+    assert float((data["v_pu"] - data["v_pu_min"]).min()) >= -1e-9
+    assert float((data["v_pu_max"] - data["v_pu"]).min()) >= -1e-9
+    assert float((data["line_loading"] - data["line_loading_max"]).max()) <= 1e-9
+    assert float((data["transformer_loading"] - data["transformer_loading_max"]).max()) <= 1e-9
+
+
+def test_without_rounds_it_is_refused_in_words(tmp_path: Path) -> None:
+    run = small_study(tmp_path, gate={"rounds_max": 0}).run()
+    summary = run.summary
+    assert summary["verdict"] == "refused"
+    assert not run.passed
+    assert len(summary["rounds"]) == 1
+    assert summary["findings"]
+    for finding in summary["findings"]:
+        assert finding["element"] in finding["text"]
+        assert finding["at"] in finding["text"]
+    assert sum(summary["finding_counts"].values()) == len(summary["findings"])
+
+
+def test_what_is_broken_anyway_is_told_apart_and_not_worsened(tmp_path: Path) -> None:
+    # Loads at nominal draw 85 % of one transformer: a limit of 80 % is broken without batteries.
+    study = small_study(tmp_path, grid={"limits": {"loading_max": 0.8}})
+    run = study.run()
+    assert run.summary["preexisting"]
+    flow, baseline = run.data["transformer_loading"], run.data["transformer_loading_without"]
+    over = baseline > 0.8 + 1e-9
+    assert bool(over.any())
+    assert float((flow - baseline).where(over).max()) <= 1e-4 or not run.passed
+    assert run.passed
+
+
+def test_a_flow_that_does_not_converge_is_refused_by_interval(tmp_path: Path) -> None:
+    scenario = small_scenario(tmp_path, gate={"rounds_max": 1})
+    scenario["fleet"]["rule"]["energy_kwh"] = 5000.0
+    study = Study.load(scenario_from_mapping(scenario))
+    verdict = study.validate(study.plan(grid_limits=False))
+    found = [finding for finding in verdict.findings if finding.check.value == "power flow"]
+    assert found
+    assert all("does not converge" in f.text and f.at in f.text for f in found)
+    summary = study.run().summary
+    json.dumps(dict(summary), allow_nan=False)
+
+
+def test_planning_twice_gives_the_same_plan(crowded_study: Study) -> None:
+    assert crowded_study.plan().digest == crowded_study.plan().digest
+
+
+# Accounts ------------------------------------------------------------------------------------
+
+
+def lived(study: Study, p_kw: xr.DataArray | np.ndarray) -> xr.Dataset:
+    return replay(study.built.fleet, study.built.time_grid, p_kw)
+
+
+def test_without_batteries_the_cost_is_load_times_price(street_study: Study) -> None:
+    built = street_study.built
+    net = (built.sites["load_kw"] - built.sites["generation_kw"]).to_numpy()
+    paid = built.prices["price_import_per_kwh"].to_numpy()
+    earned = built.prices["price_export_per_kwh"].to_numpy()
+    by_hand = 0.5 * (np.maximum(net, 0) * paid - np.maximum(-net, 0) * earned).sum()
+    idle = xr.zeros_like(street_study.plan(grid_limits=False).p_kw)
+    nothing = account(street_study.problem(grid_limits=False), lived(street_study, idle))
+    assert nothing.energy == pytest.approx(by_hand, rel=1e-12)
+    assert nothing.wear == 0.0
+
+
+def test_the_runs_costs_follow_from_its_arrays(street_run: Run) -> None:
+    data, summary = street_run.data, street_run.summary
+    site = data["battery_site"].to_numpy()
+    net = (data["load_kw"] - data["generation_kw"]).to_numpy()
+    row = {name: at for at, name in enumerate(data["site"].to_numpy().tolist())}
+    with_plan = net.copy()
+    for battery, name in enumerate(site.tolist()):
+        with_plan[row[name]] += data["p_kw"].to_numpy()[battery]
+    price = data["price_import_per_kwh"].to_numpy()
+    assert np.array_equal(price, data["price_export_per_kwh"])  # the shipped tariff
+    energy = {key: 0.5 * (p * price).sum() for key, p in (("no", net), ("plan", with_plan))}
+    assert summary["cost"]["no_battery"] == pytest.approx(energy["no"], rel=1e-9)
+    discharged = -np.minimum(data["p_kw"].to_numpy(), 0.0)
+    wear = 0.02 * 0.5 * discharged.sum()
+    assert summary["wear"] == pytest.approx(wear, rel=1e-9)
+    plan = energy["plan"] + wear + summary["energy_missing_cost"]
+    assert summary["cost"]["plan"] == pytest.approx(plan, rel=1e-9)
+    saved = 100 * (energy["no"] - plan) / energy["no"]
+    assert summary["saving_percent"]["no_battery"] == pytest.approx(saved, rel=1e-6)
+
+
+def test_missing_energy_is_bought_back(street_study: Study) -> None:
+    problem = street_study.problem(grid_limits=False)
+    powers = xr.zeros_like(street_study.plan(grid_limits=False).p_kw)
+    powers[:, 4] = -1.0
+    did = lived(street_study, powers)
+    missing = (did["energy_kwh"][:, 0] - did["energy_kwh"][:, -1]).to_numpy()
+    assert (missing > 0).all()
+    charge, _ = street_study.built.fleet.planning_efficiency(1.0)
+    price = float(street_study.built.prices["price_import_per_kwh"].mean())
+    assert account(problem, did).energy_missing == pytest.approx(price * (missing / charge).sum())
+
+
+def test_self_consumption_never_trades_with_the_grid(tmp_path: Path) -> None:
+    study = small_study(tmp_path)
+    sites = study.built.sites.copy(deep=True)
+    rng = np.random.default_rng(7)
+    share = rng.uniform(0.0, 1.5, sites["load_kw"].shape)  # a surplus here, a demand there
+    sites["generation_kw"] = sites["load_kw"].transpose("site", "time") * share
+    built = dataclasses.replace(study.built, sites=sites)
+    did = replay(built.fleet, built.time_grid, self_consumption(built))["p_kw"].to_numpy()
+    assert (did > 0.1).any()
+    assert (did < -0.1).any()
+    net = (sites["load_kw"] - sites["generation_kw"]).to_numpy()
+    at_site = np.zeros_like(net)
+    np.add.at(at_site, built.battery_site, did)
+    surplus, demand = np.maximum(-net, 0.0), np.maximum(net, 0.0)
+    assert (at_site <= surplus + 1e-9).all()  # never charges from the grid
+    assert (at_site >= -demand - 1e-9).all()  # never exports battery energy
+
+
+def test_the_small_study_is_what_it_says(crowded_study: Study) -> None:
+    assert len(crowded_study.built.time_grid) == STEPS
+    assert len(crowded_study.built.fleet) == 15
