@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dispatch import Finding
-    from gridsim.study.repair import Outcome, Round
+    from gridsim.study.repair import Outcome
     from gridsim.study.study import Study
     from optimizer.plan import Plan
 
@@ -105,7 +105,10 @@ def _summary(study: Study, outcome: Outcome, alone: _PriceOnly, data: xr.Dataset
         "findings": _plain_findings(verdict.findings),
         "preexisting": _plain_findings(verdict.preexisting),
         "finding_counts": dict(outcome.rounds[-1].findings),
-        "rounds": [_plain_round(at, turn) for at, turn in enumerate(outcome.rounds, start=1)],
+        "rounds": [
+            {"round": at, **dataclasses.asdict(turn)}
+            for at, turn in enumerate(outcome.rounds, start=1)
+        ],
         **costs,
         "equivalent_cycles": float(lived["equivalent_full_cycles"].mean()),
         "voltage_pu": {
@@ -193,18 +196,6 @@ def _extremes(data: xr.Dataset, name: str, pick: Any) -> dict[str, float | None]
         values = data[name + suffix].to_numpy()
         found[key] = float(pick(values)) if np.isfinite(values).any() else None
     return found
-
-
-def _plain_round(at: int, turn: Round) -> dict[str, Any]:
-    return {
-        "round": at,
-        "findings": sum(turn.findings.values()),
-        "by_check": dict(turn.findings),
-        "profit": turn.profit,
-        "cuts": turn.cuts,
-        "narrowed": turn.narrowed,
-        "seconds": turn.seconds["total"],
-    }
 
 
 def _plain_findings(findings: Sequence[Finding]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from optimizer.document import problem_schema
@@ -113,7 +114,7 @@ def test_absence_is_no_fault_of_a_battery_with_a_least_power() -> None:
 
 @pytest.mark.parametrize("path", KNOWN, ids=lambda path: path.stem)
 def test_the_schema_takes_what_the_reader_takes(path: Path) -> None:
-    jsonschema = pytest.importorskip("jsonschema")
+
     checker = jsonschema.Draft202012Validator(problem_schema())
     checker.check_schema(problem_schema())
     problem = json.loads(path.read_text())["problem"]
@@ -124,6 +125,6 @@ def test_the_schema_takes_what_the_reader_takes(path: Path) -> None:
     "name", ["wrong_types", "unknown_keys", "schema_version_99", "empty_object", "odd_names"]
 )
 def test_the_schema_refuses_what_is_badly_formed(name: str) -> None:
-    jsonschema = pytest.importorskip("jsonschema")
+
     content = json.loads((BROKEN / f"{name}.json").read_text())
     assert list(jsonschema.Draft202012Validator(problem_schema()).iter_errors(content))
