@@ -288,13 +288,16 @@ class DispatchProblem:
     def digest(self) -> str:
         """sha256 of everything that decides the answer; the same in every process."""
         digest = hashlib.sha256(self.grid.instants.tobytes())
-        digest.update(self.price_import_per_kwh.tobytes() + self.price_export_per_kwh.tobytes())
+        for price in (self.price_import_per_kwh, self.price_export_per_kwh):
+            digest.update((price + 0).tobytes())
         for table in (self.batteries, self.generators, self.groups, self.limits, self.targets):
             for column in fields(table):
                 value = getattr(table, column.name)
                 if column.name == "where":
                     continue
-                data = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+                # Adding 0 turns -0.0 into 0.0: equal problems have equal digests.
+                is_array = isinstance(value, np.ndarray)
+                data = (value + 0).tobytes() if is_array else repr(value).encode()
                 digest.update(column.name.encode() + data)
         return digest.hexdigest()
 
