@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dispatch.gate import versions
+from gridsim.run.machine import peak_memory_mb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,11 +50,7 @@ def peak_memory(request: pytest.FixtureRequest) -> Iterator[None]:
         benchmark = request.getfixturevalue("benchmark")
     yield
     if benchmark is not None:
-        benchmark.extra_info["peak_memory_mb"] = _peak_mb()
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        benchmark.extra_info["peak_memory_mb"] = peak_memory_mb()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

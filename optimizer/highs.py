@@ -14,6 +14,7 @@ import highspy
 import numpy as np
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
 
+from optimizer.errors import SolveError
 from optimizer.plan import StopReason
 
 if TYPE_CHECKING:
@@ -30,10 +31,6 @@ _INTERRUPTED = (
     highspy.HighsModelStatus.kSolutionLimit,
     highspy.HighsModelStatus.kMemoryLimit,
 )
-
-
-class SolveError(RuntimeError):
-    """The solver gave no usable answer; the text is what it said."""
 
 
 class _QuietHighs(highspy.Highs):  # type: ignore[misc]  # its base is compiled, so untyped

@@ -14,20 +14,21 @@ from optimizer.breaches import find_breaches
 from optimizer.certificate import certify
 from optimizer.certificate.certify import PROFIT_MIN_FOR_GAP
 from optimizer.certificate.cost import gross_traded_value, idle_cost
+from optimizer.errors import InfeasibleError, SolveError
 from optimizer.formulation import Layout, build_model, needs_binary
 from optimizer.formulation.exclusion import net_out, net_out_at_same_energy, stored_energy_kwh
 from optimizer.formulation.extract import Powers, Reading, read_multipliers, read_powers
-from optimizer.highs import Effort, SolveError, compile_model, solve_matrix, solver_name
+from optimizer.highs import Effort, compile_model, solve_matrix, solver_name
 from optimizer.plan import Plan, SolverReport, Status, StopReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     import numpy.typing as npt
     import pyomo.environ as pyo
 
     from optimizer.highs import Answer, Matrix
-    from optimizer.plan import Breach, Multipliers
+    from optimizer.plan import Multipliers
     from optimizer.problem import DispatchProblem
 
     Mask = npt.NDArray[np.bool_]
@@ -38,19 +39,7 @@ _ROUNDS_BY_INTERVAL = 3
 """Rounds that add binaries only where both happened at once; then the whole horizon gets them."""
 _ROUNDS_BY_BATTERY = 8
 """Rounds after which every battery gets them, so that the loop ends."""
-_BREACHES_SHOWN_MAX = 20
 _ROUNDING = 1e-12
-
-
-class InfeasibleError(RuntimeError):
-    """Something firm cannot be kept; `breaches` names what, where, when and by how much."""
-
-    def __init__(self, name: str, breaches: Sequence[Breach]) -> None:
-        self.breaches = tuple(breaches)
-        lines = [f"  {breach}" for breach in self.breaches[:_BREACHES_SHOWN_MAX]]
-        if len(self.breaches) > _BREACHES_SHOWN_MAX:
-            lines.append(f"  … and {len(self.breaches) - _BREACHES_SHOWN_MAX} more")
-        super().__init__("\n".join([f"{name}: not everything firm can be kept", *lines]))
 
 
 @dataclass

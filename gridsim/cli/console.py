@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
+from optimizer.errors import InfeasibleError, SolveError
 from twins.faults import InvalidInputError
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        from optimizer.solve import InfeasibleError, SolveError  # heavy, and only for the errors
-
         try:
             return command(*args, **kwargs)
         except InvalidInputError as error:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from gridsim.cli.console import EXIT_REFUSED, guarded, out, print_json
 from gridsim.cli.places import file_to_write
-from gridsim.run.assemble import peak_memory_mb
+from gridsim.run.machine import peak_memory_mb
 from optimizer.certificate import TOLERANCE, certify, check
 from optimizer.plan import Certificate
 from optimizer.plan_file import contradictions, plan_from_document, write_plan

@@ -10,18 +10,18 @@ import typer
 import yaml
 from rich.table import Table
 
+import gridsim.scenario as scenario_files
 from gridsim.cli.console import EXIT_BAD_INPUT, err, guarded, out, print_json
 from gridsim.cli.places import file_to_write
 from gridsim.scenario import Scenario, load_scenario, shipped_scenarios
-from gridsim.scenario.built import build
 from optimizer.document import problem_schema
 from optimizer.whole_file import whole_file
 from twins.faults import InvalidInputError
 
-app = typer.Typer(help="Look at scenario files.", no_args_is_help=True)
+scenario = typer.Typer(help="Look at scenario files.", no_args_is_help=True)
 
 
-@app.command("list")
+@scenario.command("list")
 @guarded
 def list_(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the scenarios that come with gridsim."""
@@ -37,7 +37,7 @@ def list_(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = Fa
     out.print(table)
 
 
-@app.command()
+@scenario.command()
 @guarded
 def show(
     scenario: Annotated[str, typer.Argument(help="Name of a shipped scenario, or a file.")],
@@ -52,7 +52,7 @@ def show(
         typer.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), nl=False)
 
 
-@app.command()
+@scenario.command()
 @guarded
 def check(
     scenarios: Annotated[list[str], typer.Argument(help="Shipped names or files.")],
@@ -88,7 +88,7 @@ def _report(name: str, deep: bool) -> dict[str, Any]:
 
 
 def _size(scenario: Scenario) -> str:
-    built = build(scenario)
+    built = scenario_files.build(scenario)  # found when it is used: it loads pandapower
     return (
         f" ({len(built.grid.buses)} buses, {len(built.site_map)} sites, "
         f"{len(built.fleet)} batteries, {len(built.time_grid)} intervals)"

@@ -6,8 +6,6 @@ import dataclasses
 import hashlib
 import os
 import platform
-import resource
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from dispatch.gate import versions
+from gridsim.run.machine import peak_memory_mb
 from gridsim.run.result import RUN_SCHEMA_VERSION, Run
 from gridsim.study.accounts import account, self_consumption
 from twins import replay
@@ -214,12 +213,6 @@ def _seconds(study: Study, outcome: Outcome) -> dict[str, float]:
     names = ("build", "solve", "extract", "certify", "replay", "power_flow")
     phases = {name: sum(turn.seconds.get(name, 0.0) for turn in outcome.rounds) for name in names}
     return {"load": study.load_seconds, **phases}
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20) if sys.platform == "darwin" else peak / (1 << 10)
 
 
 # Arrays --------------------------------------------------------------------------------------

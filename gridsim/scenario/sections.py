@@ -256,12 +256,6 @@ class Prices(Section):
 class Margins(Section):
     """How far inside the limits a plan is asked to stay."""
 
-    v_pu: Annotated[float, Field(ge=0, le=0.2)] = Field(
-        default=0.0, description="distance from both voltage limits, per unit"
-    )
-    loading: Annotated[float, Field(ge=0, le=0.9)] = Field(
-        default=0.0, description="distance from the highest loading, as a fraction"
-    )
     soc: Annotated[float, Field(ge=0, le=0.4)] = Field(
         default=0.0, description="distance from both ends of the state of charge"
     )

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from optimizer.errors import InfeasibleError
 from optimizer.plan_file import plan_document
 from optimizer.reading import read_problem
-from optimizer.solve import InfeasibleError, solve
+from optimizer.solve import solve
 
 if TYPE_CHECKING:
     from optimizer.plan import Plan

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.certificate import cost_of
-from optimizer.highs import SolveError
+from optimizer.errors import InfeasibleError, SolveError
 from optimizer.plan import Plan, Status, StopReason
-from optimizer.solve import InfeasibleError, solve
+from optimizer.solve import solve
 from tests.optimizer.certificate_lp import solve_continuous
 from tests.optimizer.certificate_problems import random_problem
 from tests.optimizer.problems import make_problem

@@ -1,0 +1,32 @@
+"""Why there is no plan; apart from the solver, so that catching them does not load it.
+
+RuntimeError
+├── InfeasibleError   the problem: something firm cannot be kept, and strict mode was asked for
+└── SolveError        the solver: it gave no usable answer
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from optimizer.plan import Breach
+
+_BREACHES_SHOWN_MAX = 20
+
+
+class InfeasibleError(RuntimeError):
+    """Something firm cannot be kept; `breaches` names what, where, when and by how much."""
+
+    def __init__(self, name: str, breaches: Sequence[Breach]) -> None:
+        self.breaches = tuple(breaches)
+        lines = [f"  {breach}" for breach in self.breaches[:_BREACHES_SHOWN_MAX]]
+        if len(self.breaches) > _BREACHES_SHOWN_MAX:
+            lines.append(f"  … and {len(self.breaches) - _BREACHES_SHOWN_MAX} more")
+        super().__init__("\n".join([f"{name}: not everything firm can be kept", *lines]))
+
+
+class SolveError(RuntimeError):
+    """The solver gave no usable answer; the text is what it said."""
