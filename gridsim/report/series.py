@@ -112,7 +112,7 @@ def bus_positions(data: xr.Dataset, labels: npt.ArrayLike) -> Positions:
 
 def buses_with_batteries(data: xr.Dataset) -> Flags:
     """Which buses have a battery behind one of their sites, shape (bus,)."""
-    sites = pd.Index(data["site"].to_numpy()).get_indexer(data["battery_site"].to_numpy())
+    sites = pd.Index(data["site"].to_numpy()).get_indexer(pd.Index(data["battery_site"].to_numpy()))
     at = bus_positions(data, data["site_bus"].to_numpy()[sites[sites >= 0]])
     has = np.zeros(data.sizes["bus"], dtype=np.bool_)
     has[at[at >= 0]] = True
