@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from dispatch.gate import Gate as Gate
     from dispatch.verdict import Verdict as Verdict
     from gridsim.grid import Grid as Grid
+    from gridsim.grid import PowerFlow as PowerFlow
+    from gridsim.grid import find_breaches as find_breaches
+    from gridsim.grid import nominal_profiles as nominal_profiles
+    from gridsim.grid import simbench_profiles as simbench_profiles
     from gridsim.run.result import Run as Run
     from gridsim.run.storage import load_run as load_run
     from gridsim.scenario import Scenario as Scenario
@@ -22,15 +26,20 @@ if TYPE_CHECKING:
     from optimizer.certificate import certify as certify
     from optimizer.plan import Certificate as Certificate
     from optimizer.plan import Plan as Plan
+    from optimizer.plan_file import read_plan as read_plan
+    from optimizer.plan_file import write_plan as write_plan
     from optimizer.problem import DispatchProblem as DispatchProblem
     from optimizer.reading import read_problem as read_problem
     from optimizer.solve import solve as solve
     from twins.fleet import BatterySpec as BatterySpec
     from twins.fleet import Fleet as Fleet
+    from twins.projection import project_ageing as project_ageing
     from twins.replay import replay as replay
     from twins.technology import TECHNOLOGIES as TECHNOLOGIES
     from twins.technology import Technology as Technology
+    from twins.technology import technology_from_mapping as technology_from_mapping
     from twins.timegrid import TimeGrid as TimeGrid
+    from twins.uncertainty import Uncertainty as Uncertainty
 
 # Where each public name lives. Type checkers read the imports above; a test keeps the two alike.
 _HOMES = {
@@ -42,19 +51,28 @@ _HOMES = {
     "Gate": "dispatch.gate",
     "Grid": "gridsim.grid",
     "Plan": "optimizer.plan",
+    "PowerFlow": "gridsim.grid",
     "Run": "gridsim.run.result",
     "Scenario": "gridsim.scenario",
     "Study": "gridsim.study.study",
     "Technology": "twins.technology",
     "TimeGrid": "twins.timegrid",
+    "Uncertainty": "twins.uncertainty",
     "Verdict": "dispatch.verdict",
     "certify": "optimizer.certificate",
+    "find_breaches": "gridsim.grid",
     "load_run": "gridsim.run.storage",
     "load_scenario": "gridsim.scenario",
+    "nominal_profiles": "gridsim.grid",
+    "project_ageing": "twins.projection",
+    "read_plan": "optimizer.plan_file",
     "read_problem": "optimizer.reading",
     "replay": "twins.replay",
     "shipped_scenarios": "gridsim.scenario",
+    "simbench_profiles": "gridsim.grid",
     "solve": "optimizer.solve",
+    "technology_from_mapping": "twins.technology",
+    "write_plan": "optimizer.plan_file",
 }
 
 __all__ = [
@@ -66,19 +84,28 @@ __all__ = [
     "Gate",
     "Grid",
     "Plan",
+    "PowerFlow",
     "Run",
     "Scenario",
     "Study",
     "Technology",
     "TimeGrid",
+    "Uncertainty",
     "Verdict",
     "certify",
+    "find_breaches",
     "load_run",
     "load_scenario",
+    "nominal_profiles",
+    "project_ageing",
+    "read_plan",
     "read_problem",
     "replay",
     "shipped_scenarios",
+    "simbench_profiles",
     "solve",
+    "technology_from_mapping",
+    "write_plan",
 ]
 
 
