@@ -104,8 +104,13 @@ def stress_of_loss(rows: Floats, capacity_fraction: Floats) -> Floats:
 
 
 def _day_edges(hours: Floats) -> npt.NDArray[np.int64]:
-    """Instants that cut a profile into stretches of a day, the last one perhaps shorter."""
+    """Instants that cut a profile into stretches of a day, the last one perhaps shorter.
+
+    An interval is never cut: where one is longer than what is left of the day, so is the stretch.
+    """
     passed = np.concatenate([[0.0], np.cumsum(hours)])
     whole = np.arange(0.0, passed[-1] - 1e-6, 24.0)
-    edges = np.unique(np.searchsorted(passed, whole - 1e-6))
-    return np.append(edges, hours.size).astype(np.int64)
+    edges = np.searchsorted(passed, whole - 1e-6)
+    # An interval of days may hold several midnights, and the last one may end the profile: a
+    # stretch of no length would have no mean.
+    return np.unique(np.append(edges, hours.size)).astype(np.int64)

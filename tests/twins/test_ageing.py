@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import pytest
 import rainflow
@@ -9,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tests.twins.fleets import case, hours_grid
-from twins import TECHNOLOGIES, InvalidInputError, project_ageing
+from tests.twins.fleets import case, hours_grid, one_battery
+from twins import TECHNOLOGIES, InvalidInputError, TimeGrid, project_ageing, replay
 from twins.stress import cycles_into
 
 BLAST = case("twin_ageing_blast.json")
@@ -88,6 +90,26 @@ def test_a_profile_that_makes_no_sense_names_every_fault():
     assert [fault.where for fault in caught.value.faults] == ["soc", "temperature_c", "years"]
     with pytest.raises(InvalidInputError, match="49 instants"):
         project_ageing(TECHNOLOGIES["lfp"], DAY, np.zeros(48))
+
+
+@pytest.mark.parametrize("name", ["lfp", "nmc"])
+@pytest.mark.parametrize("hours", [[48], [36] * 4, [30] * 8, [12, 36], [36, 12], [100, 1, 43]])
+def test_intervals_of_more_than_a_day_age_a_resting_battery_as_short_ones_do(hours, name):
+    start = dt.datetime(2023, 1, 16, tzinfo=dt.UTC)
+    edges = np.cumsum([0, *hours]).tolist()
+    long = TimeGrid.from_instants([start + dt.timedelta(hours=at) for at in edges])
+    rest = project_ageing(TECHNOLOGIES[name], DAY, np.full(len(DAY) + 1, 0.6), 25.0)
+    told = project_ageing(TECHNOLOGIES[name], long, np.full(len(long) + 1, 0.6), 25.0)
+    np.testing.assert_allclose(told.capacity_fraction, rest.capacity_fraction, rtol=1e-9)
+    moved = project_ageing(TECHNOLOGIES[name], long, np.linspace(0.2, 0.9, len(long) + 1), 25.0)
+    assert (np.diff(moved.capacity_fraction) < 0).all()
+    assert np.isfinite(moved.to_array()).all()
+
+
+def test_a_replay_in_steps_of_two_days_says_what_it_cost():
+    fleet = one_battery(soc_initial=0.5)
+    lived = replay(fleet, hours_grid(48 * 60, 96), np.zeros((1, 2)))
+    assert 0.9 < float(lived.capacity_fraction.squeeze()) < 1.0
 
 
 # The package takes a series of two for no cycle at all; the standard makes it half a one.
