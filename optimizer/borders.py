@@ -275,11 +275,12 @@ def _moved(fault: Fault, base: str) -> Fault:
 
 
 def _unknown_key(entry: _Located, where: str) -> Fault:
-    """A key that no field has, with the nearest key that one has."""
+    """A key that no field has, with the nearest key that one has, or else some that there are."""
     known = [name for parent in entry.parents if _is_model(parent) for name in key_names(parent)]
+    if hint := did_you_mean(str(entry.path[-1]), known):
+        return Fault(where, "", "unknown key", hint)
     listed = ", ".join(known[:_KEYS_LISTED_MAX]) + (", …" if len(known) > _KEYS_LISTED_MAX else "")
-    allowed = f"unknown key; known here: {listed}" if known else "unknown key"
-    return Fault(where, "", allowed, did_you_mean(str(entry.path[-1]), known))
+    return Fault(where, "", f"unknown key; known here: {listed}" if known else "unknown key")
 
 
 def _wrong_tag(context: Mapping[str, Any], where: str) -> Fault:

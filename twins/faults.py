@@ -7,6 +7,7 @@ for the person who wrote the input, so it never needs a traceback to be understo
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,9 +85,20 @@ class FaultList:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint naming the closest known word, or ""."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    """A hint naming the closest known word, or "".
+
+    The same parts in another order are closest of all: letter by letter ``energy_max_kwh`` is
+    nearer to ``energy_kwh_min`` than to ``energy_kwh_max``.
+    """
+    words = list(known)
+    parts = _parts(word)
+    reordered = [one for one in words if _parts(one) == parts] if len(parts) > 1 else []
+    close = reordered or difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else ""
+
+
+def _parts(word: str) -> list[str]:
+    return sorted(re.split(r"[_\W]+", word.casefold()))
 
 
 def shorten(text: str) -> str:
