@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import tracemalloc
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,6 +90,19 @@ def test_energy_does_not_depend_on_the_steps(street: Grid) -> None:
         for grid in (fine, coarse)
     ]
     np.testing.assert_allclose(energy[0], energy[1], rtol=1e-9)
+
+
+def test_a_year_of_half_hours_takes_no_more_room_than_its_values(street: Grid) -> None:
+    year = TimeGrid.uniform("2023-01-01T00:00Z", dt.timedelta(minutes=30), 365 * 48)
+    tracemalloc.start()
+    try:
+        profiles = simbench_profiles(street, year)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * profiles.nbytes
+    week = TimeGrid(year.instants[31 * 48 : 38 * 48 + 1])
+    xr.testing.assert_identical(profiles.sel(time=week.starts), simbench_profiles(street, week))
 
 
 def test_storages_become_generation_only_when_asked(day: TimeGrid, street: Grid) -> None:
