@@ -29,10 +29,14 @@ from optimizer.certificate import check as violations
 from twins import replay
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import xarray as xr
 
     from optimizer.plan import Plan
     from twins import Fleet, Uncertainty
+
+REST_KW_MAX = 1e-6
+"""A battery that moves less stands still."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +95,7 @@ class Gate:
         flow = self.power_flow.flow(nominal["p_kw"], nominal["q_kvar"])
         flowed = time.perf_counter()
         findings = _plan_findings(plan) + self._battery_findings(p_kw, lived, nominal)
-        broken = self.power_flow.breaches(flow, baseline)
+        broken = self.power_flow.breaches(flow, baseline, _at_rest(p_kw, nominal["p_kw"]))
         starts = plan.problem.grid.starts
         against = [grid_finding(breach, starts) for breach in broken if breach.counts]
         accepted = [grid_finding(breach, starts) for breach in broken if not breach.counts]
@@ -127,6 +131,12 @@ class Gate:
         if self.fleet_ramp_kw_per_s_max is not None:
             findings += ramp_findings(p_kw, self.fleet_ramp_kw_per_s_max, self.ramp_s)
         return findings
+
+
+def _at_rest(*p_kw: xr.DataArray) -> npt.NDArray[np.bool_]:
+    """Intervals in which no battery moves, in none of these powers."""
+    still = [(np.abs(one.to_numpy()) <= REST_KW_MAX).all(axis=0) for one in p_kw]
+    return np.asarray(np.all(still, axis=0))
 
 
 def versions() -> dict[str, str]:

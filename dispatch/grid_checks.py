@@ -47,8 +47,14 @@ class PowerFlow(Protocol):
     def flow(self, p_kw: xr.DataArray | None, q_kvar: xr.DataArray | None = None) -> xr.Dataset:
         """AC power flow of every interval, batteries at `p_kw` (battery, time) or at rest."""
 
-    def breaches(self, flow: xr.Dataset, baseline: xr.Dataset) -> Sequence[GridBreach]:
-        """Every limit that is broken in `flow`, with its value at rest."""
+    def breaches(
+        self, flow: xr.Dataset, baseline: xr.Dataset, at_rest: npt.NDArray[np.bool_]
+    ) -> Sequence[GridBreach]:
+        """Every limit that is broken in `flow`, with its value at rest.
+
+        `at_rest` tells the intervals in which every battery stands still: a flow without a solution
+        counts everywhere else.
+        """
 
 
 _LOADING = "{check} of {element}: {value:.1%}, limit {limit:.1%}"

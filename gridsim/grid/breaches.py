@@ -48,7 +48,8 @@ class Breach:
         baseline: the value without batteries.
         side: ``"high"`` or ``"low"``.
         preexisting: the limit is broken without batteries too.
-        worsened: pre-existing, and the batteries make it worse.
+        worsened: pre-existing, and the batteries make it worse; where there is no flow even without
+            batteries, any battery that moves counts as that.
     """
 
     kind: str
@@ -140,18 +141,26 @@ class Breaches(Sequence[Breach]):
         return Breaches(*(getattr(self, field.name)[at] for field in fields(self)))
 
 
-def find_breaches(flow: xr.Dataset, baseline: xr.Dataset, grid: Grid) -> Breaches:
+def find_breaches(
+    flow: xr.Dataset, baseline: xr.Dataset, grid: Grid, at_rest: Booleans | None = None
+) -> Breaches:
     """Every limit of `grid` that `flow` breaks, and every interval that did not converge.
 
     Args:
         flow: from `PowerFlow.flow` with batteries.
         baseline: from `PowerFlow.flow` without batteries, for the same intervals.
         grid: whose limits hold.
+        at_rest: shape (T,), intervals in which every battery stands still; None for none. A flow
+            without a solution is excused there alone: of any other nobody knows what it breaks.
 
     Raises:
         GridError: the two flows are not of the same elements and intervals.
     """
     _check_alike(flow, baseline, grid)
+    if at_rest is not None and at_rest.shape != (flow.sizes["time"],):
+        faults = FaultList("flow and baseline")
+        faults.add("at_rest", f"shape {at_rest.shape}", "must be one value for each interval")
+        faults.raise_if_any(GridError)
     buses, lines, transformers = grid.buses, grid.lines, grid.transformers
     parts = [
         _high(flow, baseline, "v_pu", BUS, buses.label, buses.v_pu_max, V_PU_WORSE_MIN),
@@ -168,7 +177,7 @@ def find_breaches(flow: xr.Dataset, baseline: xr.Dataset, grid: Grid) -> Breache
             transformers.loading_max,
             LOADING_WORSE_MIN,
         ),
-        _not_converged(flow, baseline),
+        _not_converged(flow, baseline, at_rest),
     ]
     return Breaches(
         *(
@@ -236,8 +245,10 @@ def _beyond(
     )
 
 
-def _not_converged(flow: xr.Dataset, baseline: xr.Dataset) -> Breaches:
+def _not_converged(flow: xr.Dataset, baseline: xr.Dataset, at_rest: Booleans | None) -> Breaches:
     interval = np.flatnonzero(~flow["converged"].to_numpy())
+    preexisting = ~baseline["converged"].to_numpy()[interval]
+    moving = np.ones(interval.size, dtype=bool) if at_rest is None else ~at_rest[interval]
     nothing = np.full(interval.size, np.nan)
     return Breaches(
         kind=np.full(interval.size, FLOW),
@@ -249,8 +260,8 @@ def _not_converged(flow: xr.Dataset, baseline: xr.Dataset) -> Breaches:
         limit=nothing,
         baseline=nothing,
         side=np.full(interval.size, "high"),
-        preexisting=~baseline["converged"].to_numpy()[interval],
-        worsened=np.zeros(interval.size, dtype=bool),
+        preexisting=preexisting,
+        worsened=preexisting & moving,
     )
 
 

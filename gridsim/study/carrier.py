@@ -12,6 +12,7 @@ import numpy as np
 from gridsim.grid import find_breaches
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import xarray as xr
 
     from gridsim.grid import Breaches, PowerFlow
@@ -40,6 +41,11 @@ class GridCarrier:
         """AC power flow of every interval."""
         return self.power_flow.flow(p_kw, q_kvar)
 
-    def breaches(self, flow: xr.Dataset, baseline: xr.Dataset) -> Breaches:
-        """Every limit that is broken in `flow`."""
-        return find_breaches(flow, baseline, self.power_flow.grid)
+    def breaches(
+        self,
+        flow: xr.Dataset,
+        baseline: xr.Dataset,
+        at_rest: npt.NDArray[np.bool_] | None = None,
+    ) -> Breaches:
+        """Every limit that is broken in `flow`; see `find_breaches`."""
+        return find_breaches(flow, baseline, self.power_flow.grid, at_rest)

@@ -32,6 +32,8 @@ ROOT = Path(__file__).parent.parent.parent
 EVENING = slice(36, 40)
 """18:00 to 20:00 UTC: the street's own demand is highest."""
 
+DARK = 3
+
 
 @pytest.fixture(scope="module")
 def problem(study: Study) -> DispatchProblem:
@@ -235,6 +237,34 @@ def test_to_worsen_it_counts_and_to_ease_it_does_not(
     asked[:, at] = -1.0
     eased = gate.check(made_plan(problem, asked))
     assert by_check(eased, Check.VOLTAGE) == []
+
+
+@pytest.fixture(scope="module")
+def overwhelmed(study: Study) -> GridCarrier:
+    """The street with 500 times its load in one interval: no flow there, batteries or not."""
+    flow = study.power_flow
+    profiles = flow.profiles.copy(deep=True)
+    profiles["load_kw"][:, DARK] *= 500.0
+    profiles["load_kvar"][:, DARK] *= 500.0
+    places = dict(zip(map(str, study.built.fleet.battery_id), study.built.battery_bus, strict=True))
+    return GridCarrier(type(flow)(flow.grid, profiles, places))
+
+
+def test_a_flow_without_a_solution_is_excused_at_rest_alone(
+    study: Study, overwhelmed: GridCarrier, problem: DispatchProblem
+) -> None:
+    gate = Gate(study.built.fleet, overwhelmed)
+    when = f"{problem.grid.starts[DARK].astype('datetime64[s]')}Z"
+    rest = gate.check(made_plan(problem, np.zeros(problem.shape)))
+    assert rest.passed
+    assert [f.at for f in rest.preexisting if f.check is Check.POWER_FLOW] == [when]
+    asked = np.zeros(problem.shape)
+    asked[0, DARK] = -0.1
+    moving = gate.check(made_plan(problem, asked))
+    (found,) = by_check(moving, Check.POWER_FLOW)
+    assert found.at == when
+    asked = np.roll(asked, 4, axis=1)
+    assert gate.check(made_plan(problem, asked)).passed
 
 
 # What is judged and by whom ------------------------------------------------------------------

@@ -125,3 +125,17 @@ def test_flows_of_different_intervals_are_refused(street: Grid, street_flow: Pow
         find_breaches(base, base.isel(time=slice(1, None)), street)
     with pytest.raises(GridError, match=r"flow\.bus"):
         find_breaches(base.isel(bus=slice(1, None)), base, street)
+
+
+def test_without_a_solution_only_rest_is_excused(street: Grid, street_flow: PowerFlow) -> None:
+    base = street_flow.flow()
+    dark = base.copy(deep=True)
+    dark["converged"][[5, 6]] = False
+    at_rest = np.arange(48) == 5
+    at_five, at_six = find_breaches(dark, dark, street, at_rest)
+    assert (at_five.kind, at_five.preexisting, at_five.counts) == ("flow", True, False)
+    assert (at_six.interval, at_six.preexisting, at_six.counts) == (6, True, True)
+    assert all(breach.counts for breach in find_breaches(dark, dark, street))
+    assert all(breach.counts for breach in find_breaches(dark, base, street, at_rest))
+    with pytest.raises(GridError, match="at_rest"):
+        find_breaches(dark, base, street, at_rest[:-1])
