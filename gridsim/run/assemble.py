@@ -153,7 +153,6 @@ def _costs(study: Study, plan: Plan, lived: xr.Dataset, alone: _PriceOnly) -> di
     idle = account(problem, replay(built.fleet, built.time_grid, rest))
     planned, ruled = account(problem, lived), account(problem, rule)
     by_price = account(problem, alone.lived)
-    assert plan.certificate is not None
     # Standby loss is the battery's own doing: a site without a battery pays for energy alone.
     without = account(problem, _as_if_no_battery(lived)).total
     return {
@@ -162,7 +161,7 @@ def _costs(study: Study, plan: Plan, lived: xr.Dataset, alone: _PriceOnly) -> di
             "idle": idle.total,
             "self_consumption": ruled.total,
             "plan": planned.total,
-            "plan_as_planned": plan.certificate.cost,
+            "plan_as_planned": account(problem, _as_planned(plan)).total,
             "price_only": by_price.total,
         },
         "saving_percent": {
@@ -172,6 +171,16 @@ def _costs(study: Study, plan: Plan, lived: xr.Dataset, alone: _PriceOnly) -> di
         "wear": planned.wear,
         "energy_missing_cost": planned.energy_missing,
     }
+
+
+def _as_planned(plan: Plan) -> xr.Dataset:
+    """The plan as if the twins had done all of it: no price on a target is part of a cost."""
+    return xr.Dataset(
+        {
+            "p_kw": (("battery", "time"), plan.p_charge_kw - plan.p_discharge_kw),
+            "energy_kwh": (("battery", "instant"), plan.energy_kwh),
+        }
+    )
 
 
 def _as_if_no_battery(lived: xr.Dataset) -> xr.Dataset:

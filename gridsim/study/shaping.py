@@ -49,7 +49,7 @@ def dispatch_problem(
         generators=_no_generators(len(built.time_grid)),
         groups=tree.groups(),
         limits=tree.limits(),
-        targets=_end_targets(built),
+        targets=_end_targets(built, soc_margin),
         name=built.scenario.name,
         currency=built.scenario.currency,
     )
@@ -132,19 +132,15 @@ def _site_bus(built: BuiltScenario) -> npt.NDArray[np.int64]:
 def _batteries(built: BuiltScenario, tree: _Tree, soc_margin: Floats | None) -> Batteries:
     fleet, count = built.fleet, len(built.time_grid)
     rows = len(fleet)
-    margin = np.zeros(rows) if soc_margin is None else soc_margin
-    capacity = fleet.capacity_kwh
     charge, discharge = fleet.planning_efficiency(built.scenario.optimiser.efficiency_share)
-    span = fleet.soc_max - fleet.soc_min
-    low = (fleet.soc_min + margin * span) * capacity
-    high = (fleet.soc_max - margin * span) * capacity
+    low, high = _band_kwh(fleet, soc_margin)
     names = tuple(str(name) for name in fleet.battery_id)
     return Batteries(
         battery_id=names,
         where=names,
         is_session=np.zeros(rows, dtype=bool),
         group=built.battery_site,
-        energy_kwh_initial=fleet.soc_initial * capacity,
+        energy_kwh_initial=fleet.soc_initial * fleet.capacity_kwh,
         energy_kwh_min=_spread(low, count + 1),
         energy_kwh_max=_spread(high, count + 1),
         p_charge_kw_max=_spread(np.minimum(fleet.p_charge_kw_max, fleet.s_kva_max), count),
@@ -167,6 +163,14 @@ def _batteries(built: BuiltScenario, tree: _Tree, soc_margin: Floats | None) -> 
     )
 
 
+def _band_kwh(fleet: Fleet, soc_margin: Floats | None) -> tuple[Floats, Floats]:
+    """Least and most energy of each battery, the band narrowed by its margin at both edges."""
+    margin = np.zeros(len(fleet)) if soc_margin is None else soc_margin
+    narrowed = margin * (fleet.soc_max - fleet.soc_min)
+    low, high = fleet.soc_min + narrowed, fleet.soc_max - narrowed
+    return low * fleet.capacity_kwh, high * fleet.capacity_kwh
+
+
 def _idle_drain_kw(fleet: Fleet) -> Floats:
     """What the twins' stores lose to their own electronics at rest, shape (N,)."""
     idle = fleet.technology_column("idle_loss") * fleet.p_kw_rated
@@ -178,21 +182,24 @@ def _spread(column: Floats, count: int) -> Floats:
     return np.broadcast_to(column[:, None], (len(column), count))
 
 
-def _end_targets(built: BuiltScenario) -> Targets:
+def _end_targets(built: BuiltScenario, soc_margin: Floats | None) -> Targets:
     """Every battery ends with at least what it began with, where the scenario says so.
+
+    One that begins above its band ends at the band's top: more than that it may not hold.
 
     The price is above anything that missing energy can earn, so energy is only missing where it
     cannot be had: a grid that allows no charging all day does not even let idle losses be replaced.
     """
     count = len(built.fleet) if built.scenario.optimiser.end_energy == "at_least_initial" else 0
     names = [str(name) for name in built.fleet.battery_id[:count]]
-    initial = (built.fleet.soc_initial * built.fleet.capacity_kwh)[:count]
+    initial = built.fleet.soc_initial * built.fleet.capacity_kwh
+    wanted = np.minimum(initial, _band_kwh(built.fleet, soc_margin)[1])[:count]
     return Targets(
         where=tuple(f"{name}, end of the horizon" for name in names),
         battery=np.arange(count, dtype=np.int64),
         interval=np.full(count, len(built.time_grid) - 1, dtype=np.int64),
         share=np.ones(count),
-        energy_kwh_min=initial,
+        energy_kwh_min=wanted,
         energy_kwh_max=np.full(count, np.inf),
         breach_price_per_kwh=np.full(count, _missing_price_per_kwh(built)),
     )

@@ -111,6 +111,28 @@ def test_planning_twice_gives_the_same_plan(crowded_study: Study) -> None:
     assert crowded_study.plan().digest == crowded_study.plan().digest
 
 
+@pytest.mark.parametrize("margin", [0.0, 0.1])
+def test_what_begins_above_its_band_ends_at_the_top_of_it(tmp_path: Path, margin: float) -> None:
+    scenario = small_scenario(tmp_path, gate={"margins": {"soc": margin}})
+    scenario["fleet"]["rule"] |= {"soc_max": 0.8, "soc_initial": 0.9, "energy_kwh": 10.0}
+    run = Study.load(scenario_from_mapping(scenario)).run()
+    problem, cost = run.plan.problem, run.summary["cost"]
+    assert np.allclose(problem.targets.energy_kwh_min, problem.batteries.energy_kwh_max[:, -1])
+    assert [b for b in run.plan.breaches if b.kind == "target"] == []
+    # Ten times the dearest price for a tenth of every store would be many times the cost of energy.
+    assert cost["plan_as_planned"] == pytest.approx(cost["plan"], rel=0.05)
+
+
+def test_a_missed_end_is_priced_in_the_plan_but_not_in_its_account(tmp_path: Path) -> None:
+    # A grid that lets nothing through all day: idle losses cannot be replaced.
+    scenario = small_scenario(tmp_path, grid={"limits": {"loading_max": 0.1}})
+    run = Study.load(scenario_from_mapping(scenario)).run()
+    assert any(b.kind == "target" for b in run.plan.breaches)
+    cost = run.summary["cost"]
+    assert cost["plan_as_planned"] < run.plan.certificate.cost - 1.0
+    assert cost["plan_as_planned"] == pytest.approx(cost["plan"], rel=0.02)
+
+
 # Accounts ------------------------------------------------------------------------------------
 
 
