@@ -110,7 +110,8 @@ class Certificate:
         gap_absolute: ``profit_bound - profit``, in the problem's currency.
         worst_violation: the largest breach of a rule that the plan claims to keep, relative to
             ``max(1, |limit|)`` (kW, kWh); a reported breach is no violation.
-        bound_source: "multipliers" or "branch and bound" (then the solver's word is part of it).
+        bound_source: "multipliers", or "branch and bound": then the bound is the solver's word, and
+            a saved plan cannot prove it.
     """
 
     cost: float

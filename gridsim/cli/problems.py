@@ -12,7 +12,7 @@ from rich.table import Table
 from gridsim.cli.console import EXIT_REFUSED, guarded, out, print_json
 from gridsim.cli.places import file_to_write
 from gridsim.run.machine import peak_memory_mb
-from optimizer.certificate import TOLERANCE, certify, check
+from optimizer.certificate import BY_MULTIPLIERS, TOLERANCE, certify, check
 from optimizer.plan import Certificate
 from optimizer.plan_file import contradictions, plan_from_document, write_plan
 from optimizer.reading import load_json, read_problem
@@ -63,19 +63,26 @@ def verify(
     """Check a saved plan: rules, cost and bound anew.
 
     Nothing but the plan file is needed. The exit code is 0 only if the plan keeps every rule that
-    it claims to keep and the file says nothing of it that does not follow from it.
+    it claims to keep and the file says nothing of it that does not follow from it. The bound and
+    the gap that are shown follow from the multipliers alone; where the file's own bound is its
+    solver's word, that is said, and it counts neither for the plan nor against it.
     """
     content = load_json(plan)
     stored = plan_from_document(content, str(plan))
-    certificate = certify(stored)
+    certificate, by_word = certify(stored), certify(stored, trust_solver=True)
+    bound_proven = by_word.bound_source == BY_MULTIPLIERS
     violations = [str(violation) for violation in check(stored)]
-    doubts = [*_doubts(stored.certificate, certificate), *contradictions(content, stored)]
+    doubts = [*_doubts(stored.certificate, by_word), *contradictions(content, stored)]
     holds = not doubts and certificate.worst_violation <= TOLERANCE
+    notes = [] if bound_proven else [_unproven(by_word)]
     if json:
-        content = {"holds": holds, "violations": violations, "doubts": doubts}
+        content = {"holds": holds, "bound_proven": bound_proven}
+        content |= {"violations": violations, "doubts": doubts, "notes": notes}
         print_json({**content, **dataclasses.asdict(certificate)})
     else:
         _print_certificate(certificate, stored.problem.currency)
+        for note in notes:
+            out.print(note, style="yellow", markup=False)
         lines = [*violations, *doubts]
         for line in lines[:DOUBTS_SHOWN_MAX]:
             out.print(line, style="red", markup=False)
@@ -84,6 +91,13 @@ def verify(
         out.print("the plan holds" if holds else "the plan does not hold")
     if not holds:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _unproven(by_word: Certificate) -> str:
+    return (
+        f"the file's bound of {by_word.profit_bound:,.4f} on the profit rests on branch and bound "
+        "and cannot be proven from the file; the bound and the gap above are what it does prove"
+    )
 
 
 def _doubts(stored: Certificate | None, recomputed: Certificate) -> list[str]:

@@ -7,11 +7,13 @@ the plan's numbers alone. The equations, and why the bound is one, are in `docs/
 from __future__ import annotations
 
 from optimizer.certificate.bound import cost_bound, profit_bound
-from optimizer.certificate.certify import certify
+from optimizer.certificate.certify import BY_BRANCH_AND_BOUND, BY_MULTIPLIERS, certify
 from optimizer.certificate.cost import CostBreakdown, cost_of, gross_traded_value, idle_cost
 from optimizer.certificate.rules import TOLERANCE, Violation, check, worst_violation
 
 __all__ = [
+    "BY_BRANCH_AND_BOUND",
+    "BY_MULTIPLIERS",
     "TOLERANCE",
     "CostBreakdown",
     "Violation",

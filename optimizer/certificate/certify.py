@@ -20,11 +20,17 @@ PROFIT_MIN_FOR_GAP = 0.01
 _ROUNDING = 1e-9
 
 
-def certify(plan: Plan) -> Certificate:
+def certify(plan: Plan, *, trust_solver: bool = False) -> Certificate:
     """Recompute what `plan` is worth from its arrays, and bound what any plan could be worth.
 
-    The solver's status is never read. Its own bound is used only where the last model had binaries
-    and the bound is the better one; then `bound_source` says so.
+    The solver's status is never read, and by default nothing else that it said is: the bound
+    follows from the multipliers, which prove it whatever they are.
+
+    Args:
+        plan: what was decided.
+        trust_solver: take the bound of `plan.solver` where the last model had binaries and that
+            bound is the better one; `bound_source` then says so. Only for a plan whose solver has
+            just been run: nobody can prove such a bound from a saved plan.
 
     Raises:
         ValueError: an array of the plan has another shape than the problem asks for, or holds nan.
@@ -36,7 +42,12 @@ def certify(plan: Plan) -> Certificate:
     cost, idle = cost_of(plan.problem, *powers).total, idle_cost(plan.problem).total
     profit, gross = idle - cost, gross_traded_value(plan.problem, *powers)
     rounding = _ROUNDING * max(1.0, abs(cost), abs(idle), gross)
-    bound, source = _best_bound(plan, idle, profit, rounding)
+    bound, source = profit_bound(plan.problem, plan.multipliers), BY_MULTIPLIERS
+    by_solver = _bound_of_solver(plan, idle) if trust_solver else math.inf
+    # A bound below what the plan earns is refuted by the plan; it is not worth a word. Neither is
+    # one that says no more than what the multipliers prove.
+    if profit - 1e3 * rounding <= by_solver < bound - rounding:
+        bound, source = max(by_solver, profit), BY_BRANCH_AND_BOUND
     if profit - rounding <= bound < profit:
         bound = profit  # the plan itself is proof that this much can be earned
     return Certificate(
@@ -51,12 +62,9 @@ def certify(plan: Plan) -> Certificate:
     )
 
 
-def _best_bound(plan: Plan, idle: float, profit: float, rounding: float) -> tuple[float, str]:
-    bound = profit_bound(plan.problem, plan.multipliers)
-    if plan.solver is None or plan.solver.binaries == 0 or not math.isfinite(plan.solver.bound):
-        return bound, BY_MULTIPLIERS
-    by_solver = idle - plan.solver.bound
-    # A bound below what the plan earns is refuted by the plan; it is not worth a word.
-    if by_solver < bound and by_solver >= profit - 1e3 * rounding:
-        return max(by_solver, profit), BY_BRANCH_AND_BOUND
-    return bound, BY_MULTIPLIERS
+def _bound_of_solver(plan: Plan, idle: float) -> float:
+    """The most that any plan earns by the solver's word; infinite where that is not worth more."""
+    solver = plan.solver
+    if solver is None or solver.binaries == 0 or not math.isfinite(solver.bound):
+        return math.inf
+    return idle - solver.bound

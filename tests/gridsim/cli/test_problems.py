@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from gridsim.cli.app import app
-from optimizer.plan_file import read_plan
+from optimizer.certificate import certify
+from optimizer.plan_file import read_plan, write_plan
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -123,7 +126,8 @@ def test_an_honest_plan_holds_alone(plan: Path, tmp_path: Path) -> None:
     assert "the plan holds" in result.stdout
     content = json.loads(gridsim("verify", plan, "--json").stdout)
     assert content["holds"] is True
-    assert content["violations"] == content["doubts"] == []
+    assert content["bound_proven"] is True
+    assert content["violations"] == content["doubts"] == content["notes"] == []
 
 
 TAMPERED: dict[str, tuple[tuple[str | int, ...], Any, int, str]] = {
@@ -163,6 +167,61 @@ def test_a_tampered_plan_does_not_hold(plan: Path, what: str) -> None:
         answer = json.loads(gridsim("verify", plan, "--json").stdout)
         assert answer["holds"] is False
         assert answer["violations"] or answer["doubts"]
+
+
+def test_a_forged_bound_does_not_close_the_gap(tmp_path: Path) -> None:
+    """Powers to 0, and a solver that is said to have proven that nothing can be earned."""
+    path = tmp_path / "plan.json"
+    assert gridsim("solve", written(tmp_path, problem()), "-o", path).exit_code == 0
+    content = json.loads(path.read_text())
+    earned = content["certificate"]["profit"]
+    assert earned > 1
+    forged = dataclasses.replace(
+        read_plan(path),
+        **{name: np.zeros((2, 4)) for name in ("p_charge_kw", "p_discharge_kw")},
+        energy_kwh=np.full((2, 5), 2.0),
+        multipliers=None,
+    )
+    forged = dataclasses.replace(
+        forged, solver=dataclasses.replace(forged.solver, binaries=1, bound=certify(forged).cost)
+    )
+    claimed = certify(forged, trust_solver=True)
+    assert claimed.gap == 0
+    write_plan(dataclasses.replace(forged, certificate=claimed), path)
+    answer = json.loads(gridsim("verify", path, "--json").stdout)
+    assert answer["bound_proven"] is False
+    assert answer["bound_source"] == "multipliers"
+    assert answer["profit_bound"] >= earned
+    assert answer["gap"] > 1
+    assert "cannot be proven from the file" in answer["notes"][0]
+    said = " ".join(gridsim("verify", path).stdout.split())
+    assert "rests on branch and bound and cannot be proven from the file" in said
+    assert " 0.0000%" not in said
+
+
+def stepped() -> dict[str, Any]:
+    """Where branch and bound knows more than the multipliers do."""
+    content = problem()
+    for battery in content["batteries"]:
+        battery |= {"power_levels": 1}
+    return content
+
+
+def test_an_honest_bound_of_branch_and_bound_is_named_as_unproven(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    assert gridsim("solve", written(tmp_path, stepped()), "-o", path).exit_code == 0
+    stored = json.loads(path.read_text())["certificate"]
+    assert stored["bound_source"] == "branch and bound"
+    result = gridsim("verify", path, "--json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert answer["holds"] is True
+    assert answer["bound_proven"] is False
+    assert answer["gap"] > stored["gap"]
+    content = json.loads(path.read_text())
+    content["certificate"]["gap"] = -0.5
+    path.write_text(json.dumps(content))
+    assert gridsim("verify", path).exit_code == 1
 
 
 def test_what_is_no_plan_is_refused(tmp_path: Path) -> None:
