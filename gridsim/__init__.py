@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from twins.fleet import BatterySpec as BatterySpec
     from twins.fleet import Fleet as Fleet
     from twins.projection import project_ageing as project_ageing
-    from twins.replay import replay as replay
+    from twins.replaying import replay as replay
     from twins.technology import TECHNOLOGIES as TECHNOLOGIES
     from twins.technology import Technology as Technology
     from twins.technology import technology_from_mapping as technology_from_mapping
@@ -67,7 +67,7 @@ _HOMES = {
     "project_ageing": "twins.projection",
     "read_plan": "optimizer.plan_file",
     "read_problem": "optimizer.reading",
-    "replay": "twins.replay",
+    "replay": "twins.replaying",
     "shipped_scenarios": "gridsim.scenario",
     "simbench_profiles": "gridsim.grid",
     "solve": "optimizer.solve",
