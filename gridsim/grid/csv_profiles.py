@@ -41,7 +41,7 @@ def csv_profiles(
     """Profiles from a CSV file, as interval means on `time_grid`.
 
     Every column but the time column is named after a load (kW taken) or a static generator (kW fed
-    in). Elements without a column are zero. A load's reactive power keeps the ratio that the grid
+    in), neither of them negative. Elements without a column are zero. A load's reactive power keeps the ratio that the grid
     file's nominal powers have. A row holds from its time to the next row's; the rows must be evenly
     spaced and cover `time_grid`.
 
@@ -143,14 +143,21 @@ def _times(column: pd.Series, time_zone: str | None, faults: FaultList) -> Times
 
 
 def _numbers(frame: pd.DataFrame, faults: FaultList) -> pd.DataFrame:
-    """The values; text, blanks, NaN and infinities become faults that name column and row."""
+    """The values; text, blanks, NaN, infinities and negative ones become faults with their place.
+
+    Negative power is refused although a power flow would take it: as demand of a site no plan does.
+    """
     numbers: pd.DataFrame = frame.apply(pd.to_numeric, errors="coerce").astype(np.float64)
-    bad = ~np.isfinite(numbers.to_numpy(dtype=np.float64))
+    values = numbers.to_numpy(dtype=np.float64)
+    bad = ~(np.isfinite(values) & (values >= 0))
     for row, column in list(zip(*np.nonzero(bad), strict=True))[:_SHOWN_MAX]:
         where = f"{frame.columns[column]}, row {row + 2}"
-        faults.add(where, frame.iat[row, column] or "blank", "must be a finite number in kW")
+        allowed = "must be at least 0 kW; feed-in and demand have columns of their own"
+        if not np.isfinite(values[row, column]):
+            allowed = "must be a finite number in kW"
+        faults.add(where, frame.iat[row, column] or "blank", allowed)
     if (left := int(bad.sum()) - _SHOWN_MAX) > 0:
-        faults.add("values", f"{left} more", "must be finite numbers in kW")
+        faults.add("values", f"{left} more", "must be finite numbers of at least 0 kW")
     return numbers
 
 

@@ -73,6 +73,11 @@ def test_local_times_of_the_long_day_need_their_zone(tmp_path: Path, grid: Grid)
         (["time,{load}", "2023-01-16T00:00Z,", "2023-01-16T01:00Z,1"], "row 2: blank"),
         (["time,{load}", "2023-01-16T00:00Z,nan", "2023-01-16T01:00Z,1"], "row 2: nan"),
         (["time,{load}", "2023-01-16T00:00Z,1", "2023-01-16T01:00Z,inf"], "row 3: inf"),
+        (
+            ["time,{load}", "2023-01-16T00:00Z,1", "2023-01-16T01:00Z,-2"],
+            "row 3: -2: .* at least 0",
+        ),
+        (["time,{gen}", "2023-01-16T00:00Z,-1", "2023-01-16T01:00Z,1"], "row 2: -1: .* at least 0"),
         (["time,{load}", "yesterdayZ,1", "2023-01-16T01:00Z,1"], "must be an ISO 8601 time"),
         (["time,{load}", "2023-01-16T00:00Z,1", "2023-01-16T01:00,1"], "states no UTC offset"),
         (
@@ -88,7 +93,8 @@ def test_local_times_of_the_long_day_need_their_zone(tmp_path: Path, grid: Grid)
     ],
 )
 def test_faults_are_named(tmp_path: Path, grid: Grid, rows: list[str], message: str) -> None:
-    path = write(tmp_path, *(row.format(load=grid.loads.label[0]) for row in rows))
+    load, generator = grid.loads.label[0], grid.generators.label[0]
+    path = write(tmp_path, *(row.format(load=load, gen=generator) for row in rows))
     with pytest.raises(GridError, match=message):
         csv_profiles(path, grid, HALF)
 

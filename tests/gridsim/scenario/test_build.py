@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandapower as pp
+import pandapower.networks as pn
 import pytest
 
 from gridsim.grid import Grid
@@ -170,3 +172,15 @@ def test_generation_stands_behind_one_meter_only() -> None:
     assert total["none"] == total["low_voltage_pv"] == 0
     at_load_buses = np.isin(grid.generators.bus, grid.loads.bus)
     assert total["at_bus"] == pytest.approx(grid.generators.p_kw[at_load_buses].sum())
+
+
+def test_negative_demand_of_a_grid_file_is_refused_where_a_plan_would_meet_it(
+    content: dict[str, Any], tmp_path: Path
+) -> None:
+    """A power flow takes a negative load, and a site's meter does not."""
+    net = pn.create_kerber_landnetz_freileitung_1()
+    net.load.loc[net.load.index[2], "p_mw"] = -0.004
+    pp.to_json(net, tmp_path / "net.json")
+    content["grid"] = {"pandapower_json": str(tmp_path / "net.json")}
+    with pytest.raises(ScenarioError, match=r"1 fault\n.*load_kw of site .*: -4: must be at least"):
+        build(scenario_from_mapping(content))
