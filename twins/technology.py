@@ -167,9 +167,10 @@ class Technology:
         between: list[tuple[str, Any, str]] = []
         if not self.name:
             between.append(("name", self.name, "must not be empty"))
-        if self.idle_loss > self.loss_discharge.standby + max(0.0, self.loss_discharge.linear):
-            # Otherwise a trickle of discharge would lose less than doing nothing.
-            allowed = "must not exceed loss_discharge.standby"
+        idle_max = self.loss_discharge.standby + max(0.0, self.loss_discharge.linear)
+        if self.idle_loss > idle_max:
+            # Otherwise, the quadratic term apart, any discharge would lose less than doing nothing.
+            allowed = f"must be at most loss_discharge.standby + max(linear, 0) = {idle_max:g}"
             between.append(("idle_loss", self.idle_loss, allowed))
         _check(self, f"technology {self.name!r}", between)
 

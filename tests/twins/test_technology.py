@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.twins.fleets import case
-from twins import TECHNOLOGIES, Technology, TechnologyError, technology_from_mapping
+from twins import TECHNOLOGIES, ConverterLoss, Technology, TechnologyError, technology_from_mapping
 
 PART_LOAD = case("twin_part_load.json")
 shares = st.floats(0.001, 1.0)
@@ -95,8 +95,16 @@ def test_every_fault_of_a_mapping_comes_in_one_error():
 def test_faults_between_numbers_are_found_and_carry_their_path():
     with pytest.raises(TechnologyError, match=r"thermal\.hot_start_c"):
         technology_from_mapping({"base": "lfp", "thermal": {"hot_start_c": 60}})
-    with pytest.raises(TechnologyError, match="idle_loss"):
-        Technology(name="leaky", idle_loss=0.1)
+
+
+@pytest.mark.parametrize(
+    ("standby", "linear", "most"), [(0, 0, 0), (0.01, 0.02, 0.03), (0.01, -0.005, 0.01)]
+)
+def test_the_greatest_idle_loss_named_is_the_greatest_taken(standby, linear, most):
+    loss = ConverterLoss(standby=standby, linear=linear)
+    assert Technology(idle_loss=most, loss_discharge=loss).idle_loss == most
+    with pytest.raises(TechnologyError, match=rf"idle_loss: .*max\(linear, 0\) = {most:g}$"):
+        Technology(idle_loss=most + 0.001, loss_discharge=loss)
 
 
 @pytest.mark.parametrize("given_value", [3, None, ["lfp"]])
