@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -243,10 +242,13 @@ def test_interrupted_it_says_so_and_leaves_nothing(tmp_path: Path) -> None:
         command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
-    first = process.stderr.readline()  # the command itself is running now
-    time.sleep(0.5)
+    said = ""
+    while "round 1: plan" not in said:  # a step of the work itself, however long it took to come
+        line = process.stderr.readline()
+        assert line, said
+        said += line
     process.send_signal(signal.SIGINT)
-    said = first + process.stderr.read()
+    said += process.stderr.read()
     process.wait(timeout=60)
     assert process.stdout is not None
     process.stdout.close()
