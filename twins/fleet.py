@@ -195,20 +195,10 @@ class Fleet:
         """The converter's rated power, kW, shape (N,): the larger of the two power limits."""
         return np.asarray(np.maximum(self.p_charge_kw_max, self.p_discharge_kw_max))
 
-    def planning_efficiency(self, share: float = 0.5) -> tuple[Floats, Floats]:
+    def planning_efficiency(self, share: float) -> tuple[Floats, Floats]:
         """`Technology.planning_efficiency` at `share` of rated power, as two columns (N,)."""
         pairs = np.array([t.planning_efficiency(share) for t in self.technologies])
         return pairs[self.technology_index, 0], pairs[self.technology_index, 1]
-
-    @property
-    def efficiency_charge(self) -> Floats:
-        """Terminal to store at half of rated power, shape (N,)."""
-        return self.planning_efficiency()[0]
-
-    @property
-    def efficiency_discharge(self) -> Floats:
-        """Store to terminal at half of rated power, shape (N,)."""
-        return self.planning_efficiency()[1]
 
     @property
     def standing_loss_per_h(self) -> Floats:
@@ -243,7 +233,10 @@ class Fleet:
         return Fleet(technologies=self.technologies, **columns)
 
     def with_soc_initial(self, soc_initial: npt.ArrayLike) -> Fleet:
-        """The same fleet with another state of charge, shape (N,) or one for all."""
+        """The same fleet with another state of charge, shape (N,) or one for all.
+
+        So a replay goes on where another ended: ``fleet.with_soc_initial(lived.soc[:, -1])``.
+        """
         return replace(self, **_columns({"soc_initial": soc_initial}, len(self)))
 
     def device_limits(self, battery_id: str) -> DeviceLimits:

@@ -113,12 +113,6 @@ class TimeGrid:
         hours.setflags(write=False)
         return hours
 
-    @property
-    def is_uniform(self) -> bool:
-        """Whether all intervals have the same length."""
-        lengths = np.diff(self.instants)
-        return bool((lengths == lengths[0]).all())
-
     def locate(self, moment: dt.datetime | str) -> tuple[int, float]:
         """The interval that ends at or contains `moment`, and the share of it that has passed.
 
