@@ -41,9 +41,9 @@ def csv_profiles(
     """Profiles from a CSV file, as interval means on `time_grid`.
 
     Every column but the time column is named after a load (kW taken) or a static generator (kW fed
-    in), neither of them negative. Elements without a column are zero. A load's reactive power keeps the ratio that the grid
-    file's nominal powers have. A row holds from its time to the next row's; the rows must be evenly
-    spaced and cover `time_grid`.
+    in), neither of them negative. Elements without a column are zero. A load's reactive power keeps
+    the ratio that the grid file's nominal powers have. A row holds from its time to the next row's;
+    the rows must be evenly spaced and cover `time_grid`.
 
     Args:
         path: the file, at most 200 MB.
