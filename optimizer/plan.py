@@ -176,6 +176,13 @@ class Plan:
     certificate: Certificate | None = None
     solver: SolverReport | None = None
 
+    def __repr__(self) -> str:
+        batteries, intervals = self.problem.shape
+        found = self.certificate
+        proof = f", profit {found.profit:.6g}, gap {found.gap:.2%}" if found else ""
+        size = f"{batteries} batteries, {intervals} intervals"
+        return f"Plan({self.problem.name!r}, {size}, {self.status.value}{proof})"
+
     @property
     def p_kw(self) -> xr.DataArray:
         """Power of every battery, dims (battery, time), positive charging."""

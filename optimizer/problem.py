@@ -279,6 +279,10 @@ class DispatchProblem:
         if faults:
             raise ProblemError(self.name, faults)
 
+    def __repr__(self) -> str:
+        counts = f"{len(self.batteries)} batteries, {len(self.groups)} groups"
+        return f"DispatchProblem({self.name!r}, {counts}, {self.grid})"
+
     @property
     def shape(self) -> tuple[int, int]:
         """(batteries, intervals)."""

@@ -157,6 +157,9 @@ class PowerFlow:
         if array is None:
             return None
         faults = FaultList(name)
+        if not isinstance(array, xr.DataArray):
+            faults.add(name, type(array).__name__, "must be a DataArray on (battery, time)")
+            faults.raise_if_any(GridError)
         _check_array(array, name, {"battery": self.batteries, "time": self.time[at]}, faults)
         faults.raise_if_any(GridError)
         return np.asarray(array.transpose("battery", "time").to_numpy(), dtype=np.float64)

@@ -35,6 +35,11 @@ class Run:
     plan: Plan = field(repr=False)
     scenario_text: str = field(repr=False, default="")
 
+    def __repr__(self) -> str:
+        saving = self.summary["saving_percent"]["no_battery"]
+        start, verdict = self.summary["start"], self.summary["verdict"]
+        return f"Run({self.name!r}, {start}, {verdict}, saves {saving:.1f} %)"
+
     @property
     def passed(self) -> bool:
         """Whether the gate let the plan through."""
