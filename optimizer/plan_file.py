@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 PLAN_SCHEMA_VERSION = 1
 _ROUNDING = 1e-9
+_LOG = logging.getLogger(__name__)
 _DERIVED = ("time", "batteries", "sessions", "generators", "targets", "breaches")
 
 
@@ -124,10 +126,36 @@ def write_plan(plan: Plan, path: str | Path) -> None:
 def read_plan(path: str | Path) -> Plan:
     """Read a plan from JSON, with its problem. Its certificate is what was written, not checked.
 
+    A problem with another digest than the file gives is noted in the log and read all the same.
+
     Raises:
         ProblemError: the file is no plan, or its problem or its arrays are wrong.
     """
-    return plan_from_document(load_json(Path(path)), str(path))
+    content = load_json(Path(path))
+    plan = plan_from_document(content, str(path))
+    log_digest(content, plan, str(path))
+    return plan
+
+
+def log_digest(content: dict[str, Any], plan: Plan, source: str) -> None:
+    """Warn in the log if a plan's problem is not the one that its file was written for.
+
+    Args:
+        content: of the file that `plan` was read from.
+        plan: as read.
+        source: name of the file.
+    """
+    for doubt in _other_digest(content, plan):
+        _LOG.warning("%s: %s", source, doubt)
+
+
+def _other_digest(content: dict[str, Any], plan: Plan) -> Iterator[str]:
+    said, found = str(content["problem_digest"]), plan.problem.digest
+    if said != found:
+        yield (
+            f"the file says problem_digest is {said[:16]}…; it is {found[:16]}…: the problem was "
+            "changed after it was planned, or another version of gridsim wrote the file"
+        )
 
 
 def plan_from_document(content: dict[str, Any], source: str) -> Plan:
@@ -135,9 +163,6 @@ def plan_from_document(content: dict[str, Any], source: str) -> Plan:
     faults = FaultList(source)
     document = _well_formed(content, faults)
     problem = problem_from_document(document.problem, f"{source}, its problem")
-    if document.problem_digest != problem.digest:
-        allowed = f"must be that of the problem in the file, {problem.digest[:16]}…"
-        faults.add("problem_digest", f"{document.problem_digest[:16]}…", allowed)
     count, units = len(problem.grid), [*document.batteries, *document.sessions]
     names, generator_names = problem.batteries.battery_id, problem.generators.generator_id
     _check_ids("batteries", [unit.battery_id for unit in units], names, faults)
@@ -167,6 +192,7 @@ def contradictions(content: dict[str, Any], plan: Plan) -> Iterator[str]:
         content: of the file that `plan` was read from.
         plan: as read.
     """
+    yield from _other_digest(content, plan)
     again = plan_document(plan)
     for name in _DERIVED:
         yield from _differences((name,), content.get(name), again[name])

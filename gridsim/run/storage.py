@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from gridsim.run.result import RUN_SCHEMA_VERSION, Run
-from optimizer.plan_file import plan_document, plan_from_document
+from optimizer.plan_file import log_digest, plan_document, plan_from_document
 from optimizer.whole_file import whole_file
 from twins.faults import FaultList, InvalidInputError
 
@@ -54,6 +54,8 @@ def save_run(run: Run, path: str | Path) -> Path:
 def load_run(path: str | Path) -> Run:
     """Read a run that `Run.save` has written.
 
+    A problem with another digest than its plan gives is noted in the log and read all the same.
+
     Raises:
         RunFileError: the file is missing, or it is no run of a known version.
     """
@@ -71,7 +73,9 @@ def load_run(path: str | Path) -> Run:
     data = data.drop_vars([f"document_{document}" for document in _DOCUMENTS])
     for extra in ("schema_version", "scenario"):
         data.attrs.pop(extra)
-    plan = plan_from_document(json.loads(texts["plan"]), f"{path}, its plan")
+    content: dict[str, Any] = json.loads(texts["plan"])
+    plan = plan_from_document(content, f"{path}, its plan")
+    log_digest(content, plan, f"{path}, its plan")
     return Run(name, summary, data, plan, texts["scenario"])
 
 

@@ -141,8 +141,9 @@ TAMPERED: dict[str, tuple[tuple[str | int, ...], Any, int, str]] = {
     "breach removed": (("breaches",), [], 1, "target of right"),
     "breach played down": (("breaches", 0, "size"), 0.1, 1, "target of right"),
     "shown power": (("batteries", 0, "p_kw", 1), 0.0, 1, "batteries[0].p_kw[1]"),
-    "prices": (("problem", "price_import_per_kwh"), 0.2, 2, "problem_digest"),
-    "a larger battery": (("problem", "batteries", 0, "energy_kwh_max"), 50, 2, "problem_digest"),
+    "prices": (("problem", "price_import_per_kwh"), 0.2, 1, "problem_digest"),
+    "a larger battery": (("problem", "batteries", 0, "energy_kwh_max"), 50, 1, "problem_digest"),
+    "digest": (("problem_digest",), "0" * 64, 1, "problem_digest is 0000000000000000…"),
     "status": (("status",), "perfect", 2, "status"),
 }
 
