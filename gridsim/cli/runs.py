@@ -157,9 +157,11 @@ def _grid_table(s: Mapping[str, Any]) -> Table:
     ):
         cells = ["–" if figures[key] is None else form.format(figures[key]) for key in keys]
         table.add_row(label, *cells)
-    breaches = s["breaches"]
-    alone = sum(breaches["price_only"].values())
-    table.add_row("limits broken", str(breaches["without"]), str(breaches["plan"]), str(alone))
+    broken = [dict(s["breaches"][key]) for key in keys]
+    unsolved = [counts.pop("flow") for counts in broken]
+    table.add_row("limits broken", *(f"{sum(counts.values()):,}" for counts in broken))
+    if any(unsolved):
+        table.add_row("intervals without a solution", *(f"{count:,}" for count in unsolved))
     return table
 
 

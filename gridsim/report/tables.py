@@ -132,9 +132,12 @@ def price_only_table(summary: Mapping[str, Any]) -> Table:
         ("bus", "voltage limits broken"),
         ("line", "line limits broken"),
         ("transformer", "transformer limits broken"),
+        ("flow", "intervals without a solution"),
     ):
-        counted = Quantity(words, f"breaches.price_only.{kind}", "", 0).cell(summary)
-        rows.append(Row(words, [counted, Cell("")]))
+        cases = (
+            Quantity(words, f"breaches.{case}.{kind}", "", 0) for case in ("price_only", "plan")
+        )
+        rows.append(Row(words, [counted.cell(summary) for counted in cases]))
     totals = [quantity.cell(summary) for quantity in GRID[-1][1:]]
     rows.append(Row("limits broken in all", totals))
     return Table(["", "by price alone", "the plan"], rows)

@@ -33,7 +33,7 @@ _FLOW_NAMES = (
 _PROOF = (
     "profit", "profit_bound", "gap", "gap_absolute", "worst_violation", "bound_source",
 )  # fmt: skip
-_CHECK_OF_KIND = {"bus": "v_pu", "line": "line_loading", "transformer": "transformer_loading"}
+_BREACH_KINDS = ("bus", "line", "transformer", "flow")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,7 +43,6 @@ class _PriceOnly:
     plan: Plan
     lived: xr.Dataset
     flow: xr.Dataset
-    breaches: dict[str, int]
 
 
 def assemble(study: Study, outcome: Outcome, price_only: Plan, started: float) -> Run:
@@ -71,11 +70,13 @@ def assemble(study: Study, outcome: Outcome, price_only: Plan, started: float) -
 def _price_only(study: Study, plan: Plan) -> _PriceOnly:
     lived = study.replay(plan)
     flow = study.power_flow.flow(lived["p_kw"])
-    counts = dict.fromkeys(_CHECK_OF_KIND, 0)
-    kinds = study.carrier.breaches(flow, study.power_flow.flow(None)).kind
-    for kind in counts:
-        counts[kind] = int((kinds == kind).sum())
-    return _PriceOnly(plan, lived, flow, counts)
+    return _PriceOnly(plan, lived, flow)
+
+
+def _breach_counts(study: Study, flow: xr.Dataset) -> dict[str, int]:
+    """Limits that a flow breaks, whoever is to blame, and intervals without a solution."""
+    kinds = study.carrier.breaches(flow, study.power_flow.baseline).kind
+    return {kind: int((kinds == kind).sum()) for kind in _BREACH_KINDS}
 
 
 # Figures -------------------------------------------------------------------------------------
@@ -119,9 +120,9 @@ def _summary(study: Study, outcome: Outcome, alone: _PriceOnly, data: xr.Dataset
             "transformer": _extremes(data, "transformer_loading", np.nanmax),
         },
         "breaches": {
-            "plan": len(verdict.findings),
-            "without": len(study.carrier.breaches(*[study.power_flow.flow(None)] * 2)),
-            "price_only": alone.breaches,
+            "plan": _breach_counts(study, verdict.evidence.flow),
+            "without": _breach_counts(study, verdict.evidence.baseline),
+            "price_only": _breach_counts(study, alone.flow),
         },
         **{name: getattr(certificate, name) for name in _PROOF},
         "status": plan.status.value,

@@ -216,8 +216,9 @@ def _summary(
         "loading": {
             kind: extreme(f"{kind}_loading", "max") for kind in ("line", "transformer")
         },
-        "breaches": {"plan": findings, "without": preexisting,
-                     "price_only": {"bus": 1432, "line": 210, "transformer": 17}},
+        "breaches": {"plan": {"bus": findings, "line": 0, "transformer": 0, "flow": 0},
+                     "without": {"bus": preexisting, "line": 0, "transformer": 0, "flow": 0},
+                     "price_only": {"bus": 1432, "line": 210, "transformer": 17, "flow": 1}},
         "profit": 398.7, "profit_bound": 398.71, "gap": 2.5e-5, "gap_absolute": 0.01,
         "worst_violation": 3.2e-9, "bound_source": "solver", "status": "optimal",
         "stop_reason": "gap reached", "solver": "HiGHS 1.16.0",

@@ -40,7 +40,7 @@ def test_two_runs_side_by_side() -> None:
     assert left is not None
     assert right is not None
     assert change == right - left != 0
-    assert rows["limits broken, by price alone"] == (1659.0, 1659.0, 0.0)
+    assert rows["limits broken, by price alone"] == (1660.0, 1660.0, 0.0)
     assert [(label, y, x) for label, x, y, _ in comparison_rows(a, b)] == [
         (label, x, y) for label, x, y, _ in comparison_rows(b, a)
     ]

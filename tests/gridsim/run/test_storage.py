@@ -124,7 +124,7 @@ INNER = {
     ("loading", "line"): CASES,
     ("loading", "transformer"): CASES,
     ("breaches",): CASES,
-    ("breaches", "price_only"): {"bus", "line", "transformer"},
+    **{("breaches", case): {"bus", "line", "transformer", "flow"} for case in CASES},
     ("seconds",): {
         "load", "build", "solve", "extract", "certify", "replay", "power_flow", "total",
     },

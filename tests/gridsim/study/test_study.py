@@ -133,6 +133,41 @@ def test_a_missed_end_is_priced_in_the_plan_but_not_in_its_account(tmp_path: Pat
     assert cost["plan_as_planned"] == pytest.approx(cost["plan"], rel=0.02)
 
 
+def broken_by_hand(data: xr.Dataset, suffix: str) -> dict[str, int]:
+    """Limits that the arrays of a run are beyond."""
+    v_pu, line = data[f"v_pu{suffix}"], data[f"line_loading{suffix}"]
+    transformer = data[f"transformer_loading{suffix}"]
+    low, high = v_pu < data["v_pu_min"] - 1e-9, v_pu > data["v_pu_max"] + 1e-9
+    return {
+        "bus": int(low.sum() + high.sum()),
+        "line": int((line > data["line_loading_max"] + 1e-9).sum()),
+        "transformer": int((transformer > data["transformer_loading_max"] + 1e-9).sum()),
+        "flow": int(np.isnan(data[f"losses_kw{suffix}"]).sum()),
+    }
+
+
+CASES = {"plan": "", "without": "_without", "price_only": "_price_only"}
+
+
+def test_broken_limits_are_counted_alike_for_every_way_to_run(tmp_path: Path) -> None:
+    strict = small_study(tmp_path, grid={"limits": {"loading_max": 0.8}}).run()
+    counted = strict.summary["breaches"]
+    assert counted == {key: broken_by_hand(strict.data, end) for key, end in CASES.items()}
+    # What the plan passes with is broken without batteries too, and is counted in both.
+    assert strict.passed
+    assert 0 < counted["plan"]["transformer"] <= counted["without"]["transformer"]
+
+
+def test_flows_without_a_solution_are_counted_too(tmp_path: Path) -> None:
+    scenario = small_scenario(tmp_path, gate={"rounds_max": 0})
+    scenario["fleet"]["rule"]["energy_kwh"] = 5000.0
+    run = Study.load(scenario_from_mapping(scenario)).run()
+    counted = run.summary["breaches"]
+    assert counted == {key: broken_by_hand(run.data, end) for key, end in CASES.items()}
+    assert counted["price_only"]["flow"] > 0
+    assert counted["without"]["flow"] == 0
+
+
 # Accounts ------------------------------------------------------------------------------------
 
 
