@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def whole_file(path: str | Path) -> Iterator[Path]:
     """A path to write to; what is there in the end becomes `path` at once.
 
-    Where the block raises or is interrupted, `path` stays as it was.
+    Where the block raises or is interrupted, `path` stays as it was. Of several writers at once,
+    in one process or in many, the last to end wins.
 
     Raises:
         OSError: the folder does not exist or cannot be written.
@@ -28,7 +29,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         raise IsADirectoryError(21, "is a folder; a file is to be written here", str(path))
     if not path.parent.is_dir():
         raise FileNotFoundError(2, "there is no such folder", str(path.parent))
-    partial = path.with_name(f".{path.name[:200]}.{os.getpid()}.partial")
+    # A name of its own, since threads share a process, and a short one: any name that `path` may
+    # have leaves no room for more.
+    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
     try:
         yield partial
         partial.replace(path)

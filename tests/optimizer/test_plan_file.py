@@ -329,6 +329,25 @@ def test_an_interrupted_write_leaves_what_was_there(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("name", ["ü" * 127, "a" * 255, "plan.json"])
+def test_any_name_that_the_system_takes_can_be_written(tmp_path: Path, name: str) -> None:
+    with whole_file(tmp_path / name) as partial:
+        partial.write_text("whole")
+    assert (tmp_path / name).read_text() == "whole"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_two_writers_in_one_process_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    with whole_file(path) as first:
+        first.write_text("first")
+        with whole_file(path) as second:
+            second.write_text("second")
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_write_to_no_folder_or_to_a_folder_names_it(tmp_path: Path, plan: Plan) -> None:
     with pytest.raises(FileNotFoundError) as missing:
         write_plan(plan, tmp_path / "none" / "plan.json")
