@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from gridsim.report import tables, words
 from gridsim.report.pictures import figures
+from optimizer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,9 +35,9 @@ def write_report(run: Run, path: str | Path) -> Path:
     path = path / FILE_NAME if path.is_dir() else path
     text = render(run)
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f".{path.name}.part")
-    half.write_text(text, encoding="utf-8")
-    return half.replace(path)
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return path
 
 
 def render(run: Run) -> str:

@@ -200,6 +200,13 @@ def test_a_report_that_fails_leaves_nothing_behind(passed: Run, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["r" * 250 + ".html", "ü" * 125 + ".html"])
+def test_any_name_that_the_system_takes_will_do(passed: Run, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    assert passed.report(path) == path
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_region_stays_small_enough_to_open(tmp_path: Path) -> None:
     path = synthetic_run(**REGION).report(tmp_path / "report.html")
 
