@@ -16,6 +16,7 @@ import yaml
 from tests.contract.fresh import PACKAGES, ROOT, project
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 LINES_MAX = 500
@@ -26,11 +27,31 @@ NOT_IN_TRACKED_FILES = re.compile(
 )
 
 
-def tracked_files() -> list[Path]:
+# What a tree without git may hold that nobody wrote.
+_MADE_BY_MACHINES = {
+    "__pycache__", "build", "dist", "site", "node_modules", "venv", "env", "htmlcov", "out", "runs",
+}  # fmt: skip
+_HIDDEN_AND_TRACKED = {".ci", ".github"}
+
+
+def tracked_files(root: Path = ROOT) -> list[Path]:
+    """Files that belong to the project: git's, or all of an unpacked archive's."""
+    if not (root / ".git").exists():
+        return sorted(_written_files(root))
     listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True
     )
-    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+    return [root / name for name in listed.stdout.split("\0") if name and (root / name).is_file()]
+
+
+def _written_files(root: Path) -> Iterator[Path]:
+    for path in root.iterdir():
+        hidden = path.name.startswith(".") and path.name not in _HIDDEN_AND_TRACKED
+        if path.is_file():
+            yield path
+        elif not (hidden or path.name in _MADE_BY_MACHINES or path.name.endswith(".egg-info")):
+            if not (path / "pyvenv.cfg").exists():
+                yield from _written_files(path)
 
 
 @pytest.mark.parametrize("target", ["run", "test", "lint", "bench", "soak", "docs"])
@@ -72,6 +93,23 @@ def test_tracked_files_name_no_machine_and_leave_no_marks() -> None:
         ]
 
     assert not found
+
+
+def test_an_unpacked_archive_is_searched_like_a_repository(tmp_path: Path) -> None:
+    copy = tmp_path / "archive"
+    for path in tracked_files():
+        to = copy / path.relative_to(ROOT)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, to)
+    tracked = tracked_files(copy)
+    for made in ("twins/__pycache__/x.pyc", ".venv/lib/x.py", "gridsim.egg-info/PKG-INFO"):
+        (copy / made).parent.mkdir(parents=True)
+        (copy / made).touch()
+
+    assert {path.relative_to(copy) for path in tracked} == {
+        path.relative_to(ROOT) for path in tracked_files()
+    }
+    assert tracked_files(copy) == tracked
 
 
 @pytest.mark.parametrize("package", PACKAGES)
