@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from gridsim.grid.areas import Area, AreaTree, area_tree, areas
 from gridsim.grid.breaches import Breach, Breaches, find_breaches
-from gridsim.grid.csv_profiles import csv_profiles
 from gridsim.grid.cuts import Cut, secant_cuts
 from gridsim.grid.errors import GridError
+from gridsim.grid.given_profiles import given_profiles
 from gridsim.grid.model import GridModel
 from gridsim.grid.network import Grid
 from gridsim.grid.powerflow import PowerFlow
@@ -29,8 +29,8 @@ __all__ = [
     "PowerFlow",
     "area_tree",
     "areas",
-    "csv_profiles",
     "find_breaches",
+    "given_profiles",
     "nominal_profiles",
     "secant_cuts",
     "simbench_profiles",

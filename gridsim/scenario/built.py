@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gridsim.grid import Grid, nominal_profiles, simbench_profiles
-from gridsim.grid.csv_profiles import csv_profiles
 from gridsim.scenario.errors import ScenarioError, collected
 from gridsim.scenario.fleet_csv import ListedBatteries, listed_sites, read_fleet_csv
 from gridsim.scenario.fleet_rule import rule_fleet, rule_sites
 from gridsim.scenario.load import with_horizon
 from gridsim.scenario.prices import read_prices
+from gridsim.scenario.profiles import read_profiles
 from gridsim.scenario.sites import SiteMap, site_dataset
 from twins.faults import FAULTS_SHOWN_MAX, Fault, FaultList, InvalidInputError
 
@@ -230,10 +230,7 @@ def _profiles(
         if section.simbench is not None:
             return simbench_profiles(grid, time_grid, section.simbench.profile_time_zone)
         if section.csv is not None:
-            csv = section.csv
-            return csv_profiles(
-                csv.path, grid, time_grid, time_column=csv.time_column, time_zone=csv.time_zone
-            )
+            return read_profiles(section.csv, grid, time_grid, faults)
         return nominal_profiles(grid, time_grid)
     except InvalidInputError as error:
         note(error, "profiles", faults)

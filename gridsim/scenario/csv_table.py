@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import warnings
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -122,16 +123,19 @@ def _frame(raw: bytes, faults: FaultList, where: str) -> pd.DataFrame | None:
         faults.add(where, None, "must be a CSV file, this is a binary one")
         return None
     try:
-        frame = pd.read_csv(
-            io.BytesIO(raw),
-            dtype=str,
-            keep_default_na=False,
-            skip_blank_lines=False,
-            index_col=False,
-            encoding="utf-8-sig",
-            nrows=ROWS_MAX + 1,
-        )
-    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        with warnings.catch_warnings():
+            # Rows longer than the header: pandas would drop what is too much and only warn.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                io.BytesIO(raw),
+                dtype=str,
+                keep_default_na=False,
+                skip_blank_lines=False,
+                index_col=False,
+                encoding="utf-8-sig",
+                nrows=ROWS_MAX + 1,
+            )
+    except (ValueError, pd.errors.ParserWarning) as error:
         text = str(error).strip().splitlines()[0]
         faults.add(where, None, f"must be a CSV file in UTF-8 with one header line: {text}")
         return None
