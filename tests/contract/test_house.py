@@ -49,9 +49,13 @@ def _written_files(root: Path) -> Iterator[Path]:
         hidden = path.name.startswith(".") and path.name not in _HIDDEN_AND_TRACKED
         if path.is_file():
             yield path
-        elif not (hidden or path.name in _MADE_BY_MACHINES or path.name.endswith(".egg-info")):
-            if not (path / "pyvenv.cfg").exists():
-                yield from _written_files(path)
+        elif not (hidden or _is_made(path)):
+            yield from _written_files(path)
+
+
+def _is_made(folder: Path) -> bool:
+    made = folder.name in _MADE_BY_MACHINES or folder.name.endswith(".egg-info")
+    return made or (folder / "pyvenv.cfg").exists()
 
 
 @pytest.mark.parametrize("target", ["run", "test", "lint", "bench", "soak", "docs"])
