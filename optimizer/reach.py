@@ -2,6 +2,8 @@
 
 A battery that starts outside its band, or is drawn out of it by usage or standing loss, is normal
 input. Its band yields at a price, and the breach is reported; every other band is kept as it is.
+
+Both the model and the certificate read this: it decides what the problem asks, not how a plan does.
 """
 
 from __future__ import annotations

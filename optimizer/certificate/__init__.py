@@ -1,7 +1,11 @@
-"""What a plan is worth, recomputed from its arrays by code that no planner calls.
+"""What a plan is worth, recomputed from its arrays by code that builds no model.
 
 Cost, violations and a bound on what any plan could earn follow from the problem in normal form and
-the plan's numbers alone. The equations, and why the bound is one, are in `docs/certificate.md`.
+the plan's numbers alone. Nothing here is taken from the model or the solver. One thing is shared
+with the model: `optimizer.reach`, which says whose band cannot be kept and what breaking it costs.
+(`solve` reckons with `idle_cost` and `gross_traded_value` when a gap is small enough to stop at;
+what its plan is worth does not depend on that.) The equations, and why the bound is one, are in
+`docs/certificate.md`.
 """
 
 from __future__ import annotations

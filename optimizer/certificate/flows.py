@@ -1,7 +1,8 @@
 """What powers lead to: stored energy, nets of groups, energy at a target's moment, steps of power.
 
-Written from the equations alone and shared with nothing that plans: a slip in the model that found
-a plan cannot repeat itself here.
+Written from the equations alone, and the model uses none of it: a slip in the model's balance, nets
+or targets cannot repeat itself here. (Whose band yields is not decided here but in
+`optimizer.reach`, which the model reads too.)
 """
 
 from __future__ import annotations
