@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 _SLACK_KW = 1e-6
+_SHORT_IN_SCENARIOS = (
+    "delivers less than {least:.0%} of the planned energy in {share:.0%} of the parameter "
+    "scenarios (allowed in {allowed:.0%})"
+)
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,19 @@ class Tolerance:
         shortfall_kw_share: of a battery's rated power, in any interval.
         shortfall_kwh_share: of a battery's usable energy, summed over the horizon.
         scenario_share: share of uncertainty scenarios in which the fleet may deliver less than
-            `fleet_energy_share` of what was planned.
+            `fleet_energy_share`, and a battery less than `battery_energy_share`, of its plan.
         fleet_energy_share: least delivered share of the planned energy in a scenario.
+        battery_energy_share: the same for one battery. Its draw is its own while the fleet's
+            average out, so it falls short about four times as far: with a standard deviation of
+            2 % in capacity and in first charge, a battery that cycles twice lacks less than 4 % of
+            its plan; with 5 % and 3 %, every second battery lacks more than 5 %.
     """
 
     shortfall_kw_share: float = 0.10
     shortfall_kwh_share: float = 0.05
     scenario_share: float = 0.05
     fleet_energy_share: float = 0.95
+    battery_energy_share: float = 0.95
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -103,33 +112,47 @@ def replay_findings(
 
 
 def scenario_findings(
-    p_kw: xr.DataArray, lived: xr.Dataset, hours: Floats, tolerance: Tolerance
+    fleet: Fleet, p_kw: xr.DataArray, lived: xr.Dataset, hours: Floats, tolerance: Tolerance
 ) -> list[Finding]:
-    """Whether the fleet delivers in nearly every parameter scenario."""
+    """Whether the fleet, and each battery of it, delivers in nearly every parameter scenario."""
     if "scenario" not in lived.dims:
         return []
-    planned = float((np.abs(p_kw.to_numpy()) @ hours).sum())
-    short = (np.abs(lived["p_shortfall_kw"].to_numpy()) @ hours).sum(axis=1)
-    delivered = 1.0 - short / max(planned, 1e-9)
-    poor = float((delivered < tolerance.fleet_energy_share).mean())
-    if poor <= tolerance.scenario_share:
-        return []
-    text = (
-        f"in {poor:.0%} of the parameter scenarios the fleet delivers less than "
-        f"{tolerance.fleet_energy_share:.0%} of the planned energy "
-        f"(allowed in {tolerance.scenario_share:.0%})"
-    )
-    share = tolerance.scenario_share
-    return [Finding(Check.BATTERY_REPLAY, "fleet", "", poor, share, "1", text)]
+    planned = np.abs(p_kw.to_numpy()) @ hours
+    short = np.abs(lived["p_shortfall_kw"].to_numpy()) @ hours
+    allowed, least = tolerance.scenario_share, tolerance.fleet_energy_share
+    delivered = 1.0 - short.sum(axis=1) / max(float(planned.sum()), 1e-9)
+    poor = float((delivered < least).mean())
+    findings = []
+    if poor > allowed:
+        text = f"the fleet {_SHORT_IN_SCENARIOS.format(share=poor, least=least, allowed=allowed)}"
+        findings.append(Finding(Check.BATTERY_REPLAY, "fleet", "", poor, allowed, "1", text))
+    least = tolerance.battery_energy_share
+    # A battery that is hardly used may miss any share of that: then its band is the measure.
+    usable = (fleet.soc_max - fleet.soc_min) * fleet.capacity_kwh
+    often = (short > (1.0 - least) * np.maximum(planned, usable) + _SLACK_KW).mean(axis=0)
+    for row in np.flatnonzero(often > allowed):
+        share, name = float(often[row]), str(fleet.battery_id[row])
+        words = _SHORT_IN_SCENARIOS.format(share=share, least=least, allowed=allowed)
+        text = f"battery {name} {words}"
+        findings.append(Finding(Check.BATTERY_REPLAY, name, "", share, allowed, "1", text))
+    return findings
 
 
-def ramp_findings(p_kw: xr.DataArray, limit_kw_per_s: float, ramp_s: float) -> list[Finding]:
-    """The fleet's change of power at each edge, as fast as devices spread it."""
-    fleet_kw = np.concatenate([[0.0], p_kw.to_numpy().sum(axis=0)])
+def ramp_findings(
+    p_kw: xr.DataArray,
+    instants: npt.NDArray[np.datetime64],
+    limit_kw_per_s: float,
+    ramp_s: float,
+) -> list[Finding]:
+    """The fleet's change of power at each edge, as fast as devices spread it.
+
+    Before the first interval and after the last one the fleet is at rest.
+    """
+    fleet_kw = np.concatenate([[0.0], p_kw.to_numpy().sum(axis=0), [0.0]])
     rate = np.abs(np.diff(fleet_kw)) / ramp_s
     findings = []
     for at in np.flatnonzero(rate > limit_kw_per_s):
-        when = iso(p_kw["time"].to_numpy()[at])
+        when = iso(instants[at])
         text = f"the fleet changes by {rate[at]:.3f} kW/s at {when} (allowed {limit_kw_per_s:.3f})"
         findings.append(
             Finding(Check.FLEET_RAMP, "fleet", when, float(rate[at]), limit_kw_per_s, "kW/s", text)

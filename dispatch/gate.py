@@ -7,11 +7,12 @@ without one cannot be made.
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,13 +23,16 @@ from dispatch.battery_checks import (
     replay_findings,
     scenario_findings,
 )
+from dispatch.cases import flow_cases
 from dispatch.findings import Check, Finding
-from dispatch.grid_checks import PowerFlow, grid_finding
+from dispatch.grid_checks import PowerFlow, grid_findings
 from dispatch.verdict import Evidence, Verdict
 from optimizer.certificate import check as violations
 from twins import replay
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
     import xarray as xr
 
@@ -64,7 +68,7 @@ class Gate:
 
     def __post_init__(self) -> None:
         # A caller that has no grid yet would otherwise find out at the first plan, or never.
-        for name in ("flow", "breaches", "digest"):
+        for name in ("flow", "breaches", "digest", "engine"):
             if not hasattr(self.power_flow, name):
                 raise TypeError(f"a gate needs a power flow; {self.power_flow!r} has no {name!r}")
         if not self.ramp_s > 0:
@@ -92,19 +96,23 @@ class Gate:
         replayed = time.perf_counter()
         nominal = lived.isel(scenario=0) if "scenario" in lived.dims else lived
         baseline = self.power_flow.flow(None)
-        flow = self.power_flow.flow(nominal["p_kw"], nominal["q_kvar"])
+        cases = flow_cases(self.power_flow, p_kw, lived, nominal)
         flowed = time.perf_counter()
         findings = _plan_findings(plan) + self._battery_findings(p_kw, lived, nominal)
-        broken = self.power_flow.breaches(flow, baseline, _at_rest(p_kw, nominal["p_kw"]))
-        starts = plan.problem.grid.starts
-        against = [grid_finding(breach, starts) for breach in broken if breach.counts]
-        accepted = [grid_finding(breach, starts) for breach in broken if not breach.counts]
+        broken = [
+            (
+                case.words,
+                self.power_flow.breaches(case.flow, baseline, _at_rest(p_kw, case.p_kw)),
+            )
+            for case in cases
+        ]
+        against, accepted = grid_findings(broken, plan.problem.grid.starts)
         judged = time.perf_counter()
         return Verdict(
             findings=tuple(findings + _worst(against)),
             preexisting=tuple(_worst(accepted)),
             hashes=self._hashes(plan),
-            evidence=Evidence(replay=lived, flow=flow, baseline=baseline),
+            evidence=Evidence(replay=lived, cases=cases, baseline=baseline),
             seconds={
                 "replay": replayed - clock,
                 "power_flow": flowed - replayed,
@@ -118,7 +126,19 @@ class Gate:
             "problem": plan.problem.digest,
             "fleet": self.fleet.digest(),
             "grid": self.power_flow.digest,
-            "versions": hashlib.sha256(repr(sorted(versions().items())).encode()).hexdigest(),
+            "rules": _sha256(self._rules()),
+            "versions": _sha256(versions()),
+        }
+
+    def _rules(self) -> dict[str, Any]:
+        """All that a verdict depends on beside plan, fleet and grid."""
+        return {
+            "tolerance": asdict(self.tolerance),
+            "uncertainty": None if self.uncertainty is None else asdict(self.uncertainty),
+            "temperature_ambient_c": self.temperature_ambient_c,
+            "fleet_ramp_kw_per_s_max": self.fleet_ramp_kw_per_s_max,
+            "ramp_s": self.ramp_s,
+            "engine": self.power_flow.engine,
         }
 
     def _battery_findings(
@@ -127,9 +147,10 @@ class Gate:
         hours = np.diff(nominal["instant"].to_numpy()) / np.timedelta64(1, "h")
         findings = limit_findings(self.fleet, p_kw)
         findings += replay_findings(self.fleet, p_kw, nominal, hours, self.tolerance)
-        findings += scenario_findings(p_kw, lived, hours, self.tolerance)
+        findings += scenario_findings(self.fleet, p_kw, lived, hours, self.tolerance)
         if self.fleet_ramp_kw_per_s_max is not None:
-            findings += ramp_findings(p_kw, self.fleet_ramp_kw_per_s_max, self.ramp_s)
+            instants = nominal["instant"].to_numpy()
+            findings += ramp_findings(p_kw, instants, self.fleet_ramp_kw_per_s_max, self.ramp_s)
         return findings
 
 
@@ -139,9 +160,16 @@ def _at_rest(*p_kw: xr.DataArray) -> npt.NDArray[np.bool_]:
     return np.asarray(np.all(still, axis=0))
 
 
+def _sha256(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def versions() -> dict[str, str]:
     """Versions of everything that can change an answer."""
-    names = ("gridsim", "numpy", "numba", "xarray", "pyomo", "highspy", "pandapower")
+    names = (
+        "gridsim", "numpy", "numba", "pandas", "xarray", "scipy", "pyomo", "highspy", "pandapower",
+        "simbench", "lightsim2grid",
+    )  # fmt: skip
     found = {"python": platform.python_version()}
     for name in names:
         try:

@@ -8,11 +8,13 @@ from dispatch.findings import Check, Finding
 from twins.timegrid import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy as np
     import numpy.typing as npt
     import xarray as xr
+
+    _Key = tuple[Check, str, int, bool]
 
 
 class GridBreach(Protocol):
@@ -44,6 +46,10 @@ class PowerFlow(Protocol):
     def digest(self) -> str:
         """sha256 of the grid, its limits and its profiles."""
 
+    @property
+    def engine(self) -> str:
+        """What solves the flow."""
+
     def flow(self, p_kw: xr.DataArray | None, q_kvar: xr.DataArray | None = None) -> xr.Dataset:
         """AC power flow of every interval, batteries at `p_kw` (battery, time) or at rest."""
 
@@ -66,7 +72,33 @@ _GRID_CHECKS = {
 }
 
 
-def grid_finding(breach: GridBreach, starts: npt.NDArray[np.datetime64]) -> Finding:
+def grid_findings(
+    broken: Iterable[tuple[str, Sequence[GridBreach]]], starts: npt.NDArray[np.datetime64]
+) -> tuple[list[Finding], list[Finding]]:
+    """What the batteries are to blame for in any of the flows, and what they are not in all.
+
+    Args:
+        broken: of each flow its words and the limits that it breaks. A limit that several flows
+            break in the same interval is named once, where it is broken most.
+        starts: of the intervals.
+    """
+    against: dict[_Key, Finding] = {}
+    accepted: dict[_Key, Finding] = {}
+    for words, breaches in broken:
+        for breach in breaches:
+            found = _finding(breach, starts, words)
+            key = (found.check, found.element, breach.interval, found.value > found.limit)
+            known = against if breach.counts else accepted
+            if key not in known or _excess(found) > _excess(known[key]):
+                known[key] = found
+    return [*against.values()], [f for key, f in accepted.items() if key not in against]
+
+
+def _excess(finding: Finding) -> float:
+    return abs(finding.value - finding.limit)
+
+
+def _finding(breach: GridBreach, starts: npt.NDArray[np.datetime64], flow: str) -> Finding:
     """A broken limit in words."""
     check, unit, words = _GRID_CHECKS[breach.kind]
     at = iso(starts[breach.interval])
@@ -80,6 +112,6 @@ def grid_finding(breach: GridBreach, starts: npt.NDArray[np.datetime64]) -> Find
         value=breach.value,
         limit=breach.limit,
         unit=unit,
-        text=f"{words}, at {at}",
+        text=f"{words}, at {at}" + (f", {flow}" if flow else ""),
         without_batteries=breach.baseline,
     )

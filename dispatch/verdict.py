@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from dispatch.cases import FlowCase
     from dispatch.findings import Finding
 
 
@@ -22,13 +23,19 @@ class Evidence:
 
     Attributes:
         replay: what the twins did, from `twins.replay`; scenario 0 is the nominal fleet.
-        flow: the power flow with the batteries as the twins moved them.
+        cases: the power flows that were judged; the first has the batteries as the nominal twins
+            moved them.
         baseline: the power flow with every battery at rest.
     """
 
     replay: xr.Dataset
-    flow: xr.Dataset
+    cases: tuple[FlowCase, ...]
     baseline: xr.Dataset
+
+    @property
+    def flow(self) -> xr.Dataset:
+        """The power flow with the batteries as the nominal twins moved them."""
+        return self.cases[0].flow
 
     @property
     def nominal(self) -> xr.Dataset:
@@ -45,7 +52,8 @@ class Verdict:
     Attributes:
         findings: what speaks against the plan; empty for a plan that passed.
         preexisting: limits that are broken without batteries too and that the plan does not worsen.
-        hashes: sha256 of all that was judged: plan, fleet, grid, profiles, and versions.
+        hashes: sha256 of all that the judgement rests on: plan, problem, fleet, grid (with its
+            profiles), rules (of the gate) and versions.
         grid_model: "balanced": phases are not told apart.
         evidence: the datasets behind it.
         seconds: by phase: replay, power_flow, judge.

@@ -37,6 +37,11 @@ class GridCarrier:
         digest.update(np.ascontiguousarray(self.power_flow.storage_bus).tobytes())
         return digest.hexdigest()
 
+    @property
+    def engine(self) -> str:
+        """What solves the flow."""
+        return self.power_flow.engine
+
     def flow(self, p_kw: xr.DataArray | None, q_kvar: xr.DataArray | None = None) -> xr.Dataset:
         """AC power flow of every interval."""
         return self.power_flow.flow(p_kw, q_kvar)

@@ -101,45 +101,42 @@ def plan_and_repair(
         is_last = verdict.passed or len(rounds) >= built.scenario.gate.rounds_max
         margin_of_cut = min(CUT_MARGIN * 2 ** len(rounds), CUT_MARGIN_MAX)
         cuts = [] if is_last else _cuts(verdict, carrier, bounds, margin_of_cut)
+        cut_count = sum(len(of_case) for _, of_case in cuts)
         slow = [] if is_last else _cannot_follow(verdict, built)
         rounds.append(
             Round(
                 findings=_count(verdict),
                 profit=plan.certificate.profit if plan.certificate else float("nan"),
-                cuts=len(cuts),
+                cuts=cut_count,
                 narrowed=len(slow),
                 seconds={**_phases(plan, verdict), "total": time.perf_counter() - started},
             )
         )
-        if is_last or not (cuts or slow):
+        if is_last or not (cut_count or slow):
             return Outcome(plan, verdict, tuple(rounds))
-        bounds = bounds.tightened(cuts)
-        if len(rounds) >= ROUNDS_UNTIL_HELD:
-            p_kw = _area_power(verdict, carrier, bounds)
-            bounds = bounds.held(cuts, p_kw, levels=len(rounds) - ROUNDS_UNTIL_HELD)
+        is_held = len(rounds) >= ROUNDS_UNTIL_HELD
+        for p_kw, of_case in cuts:
+            bounds = bounds.tightened(of_case)
+            if is_held:
+                bounds = bounds.held(of_case, p_kw, levels=len(rounds) - ROUNDS_UNTIL_HELD)
         margin[slow] = np.minimum(margin[slow] + SOC_MARGIN_STEP, SOC_MARGIN_MAX)
 
 
 def _cuts(
     verdict: Verdict, carrier: GridCarrier, bounds: AreaBounds, margin: float
-) -> Sequence[Cut]:
-    evidence = verdict.evidence
-    return secant_cuts(
-        carrier.power_flow.grid,
-        bounds.tree,
-        evidence.flow,
-        evidence.baseline,
-        evidence.nominal["p_kw"],
-        carrier.power_flow.storage_bus,
-        carrier.breaches(evidence.flow, evidence.baseline),
-        margin=margin,
-    )
-
-
-def _area_power(verdict: Verdict, carrier: GridCarrier, bounds: AreaBounds) -> Floats:
-    """Net power of each area's batteries as the twins moved them, shape (A, T)."""
-    p_kw = verdict.evidence.nominal["p_kw"].transpose("battery", "time").to_numpy()
-    return bounds.tree.sums(carrier.power_flow.storage_bus, p_kw)
+) -> list[tuple[Floats, Sequence[Cut]]]:
+    """For each flow that was judged: net power of each area's batteries (A, T), and its cuts."""
+    grid, places = carrier.power_flow.grid, carrier.power_flow.storage_bus
+    baseline = verdict.evidence.baseline
+    found = []
+    for case in verdict.evidence.cases:
+        p_kw = case.p_kw.transpose("battery", "time")
+        breaches = carrier.breaches(case.flow, baseline)
+        cuts = secant_cuts(
+            grid, bounds.tree, case.flow, baseline, p_kw, places, breaches, margin=margin
+        )
+        found.append((bounds.tree.sums(places, p_kw.to_numpy()), cuts))
+    return found
 
 
 def _cannot_follow(verdict: Verdict, built: BuiltScenario) -> list[int]:

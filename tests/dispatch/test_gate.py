@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from dispatch import Check, Gate, Tolerance
+from dispatch.gate import versions
 from gridsim.study.carrier import GridCarrier
 from gridsim.study.shaping import dispatch_problem
 from optimizer.plan import Breach
@@ -160,7 +161,7 @@ def test_a_plan_that_the_twins_cannot_follow_is_refused(
 ) -> None:
     full = evening(problem, problem.batteries.p_charge_kw_max[:, 0])
     full[:, 20:44] = full[:, [37]]  # twelve hours at C/2 do not fit into any of them
-    verdict = study.gate.check(made_plan(problem, full))
+    verdict = gate_for(study, study.built.fleet).check(made_plan(problem, full))
     found = by_check(verdict, Check.BATTERY_REPLAY)
     assert {finding.element for finding in found} == set(problem.batteries.battery_id)
     assert {finding.unit for finding in found} == {"kW", "kWh"}
@@ -322,6 +323,121 @@ def test_uncertain_parameters_are_lived_through_and_judged(
     refused = gate_for(study, fleet, uncertainty=wild).check(plan)
     texts = [f.text for f in refused.findings if f.element == "fleet"]
     assert any("parameter scenarios" in text for text in texts)
+
+
+def test_a_grid_that_carries_what_is_delivered_must_carry_what_is_asked(study: Study) -> None:
+    """Twins that fall short by a tolerated bit must not hide what the devices may well do."""
+    fleet = larger(study.built.fleet, 5.0, soc_initial=0.3)
+    problem = free_problem(study, fleet)
+    plan = made_plan(problem, evening(problem, fleet.p_charge_kw_max * 0.5))
+    gate = gate_for(study, fleet)
+    asked = gate.check(plan)
+    assert len(asked.evidence.cases) == 1  # the twins do all of it, so one flow is enough
+    # The same powers, the last interval's beyond what is left in the store.
+    room = (fleet.soc_max - fleet.soc_initial) * fleet.capacity_kwh
+    values = np.zeros(problem.shape)
+    values[:, 36:39] = np.minimum(room / 1.5 / 0.9, fleet.p_charge_kw_max)[:, None]
+    verdict = gate.check(made_plan(problem, values))
+    delivered, wished = verdict.evidence.cases
+    assert float(wished.p_kw.sum()) > float(delivered.p_kw.sum())
+    assert np.array_equal(wished.p_kw, values)
+    assert any(f.text.endswith("asked for") for f in by_check(verdict, Check.LINE_LOADING))
+    # Each limit is named once in each interval, with the worse of both flows.
+    grid_checks = (Check.VOLTAGE, Check.LINE_LOADING, Check.TRANSFORMER_LOADING)
+    broken = [finding for check in grid_checks for finding in by_check(verdict, check)]
+    keys = [(f.check, f.element, f.at, f.value > f.limit) for f in broken]
+    assert len(set(keys)) == len(keys)
+    worst = np.maximum(delivered.flow["line_loading"], wished.flow["line_loading"])
+    found = by_check(verdict, Check.LINE_LOADING)
+    assert len(found) == int((worst > 1.0 + 1e-9).sum())
+    assert found[0].value == pytest.approx(float(worst.max()))
+
+
+def one_full_cycle(study: Study, problem: DispatchProblem) -> Plan:
+    """From the middle to the top of the band, to the bottom, and back: all that is stored."""
+    fleet = study.built.fleet
+    charge, discharge = fleet.planning_efficiency(1.0)
+    span = (fleet.soc_max - fleet.soc_min) * fleet.capacity_kwh
+    values = np.zeros(problem.shape)
+    values[:, 4:8] = (0.48 * span / charge / 2.0)[:, None]
+    values[:, 20:28] = -(0.95 * span * discharge / 4.0)[:, None]
+    values[:, 40:44] = (0.46 * span / charge / 2.0)[:, None]
+    return made_plan(problem, values)
+
+
+def test_a_battery_that_draws_badly_is_not_hidden_by_its_fleet(
+    study: Study, problem: DispatchProblem
+) -> None:
+    plan, fleet = one_full_cycle(study, problem), study.built.fleet
+    assert [f for f in study.gate.check(plan).findings if f.check is Check.BATTERY_REPLAY] == []
+    wild = Uncertainty(count=21, seed=1, capacity_std=0.1, efficiency_std=0.0, soc_initial_std=0.05)
+    # Even with a fleet that may deliver anything at all.
+    tolerance = Tolerance(fleet_energy_share=0.0)
+    refused = gate_for(study, fleet, uncertainty=wild, tolerance=tolerance).check(plan)
+    found = by_check(refused, Check.BATTERY_REPLAY)
+    assert 0.5 * len(fleet) < len(found) <= len(fleet)
+    assert {f.element for f in found} <= set(map(str, fleet.battery_id))
+    short = abs(refused.evidence.replay["p_shortfall_kw"]).sum("time") * 0.5
+    for one in found[:5]:
+        limit = 0.05 * float(abs(plan.p_kw).sel(battery=one.element).sum()) * 0.5
+        often = float((short.sel(battery=one.element) > limit).mean())
+        assert one.value == pytest.approx(often)
+        assert often > 0.05
+    calm = Tolerance(fleet_energy_share=0.0, battery_energy_share=0.0)
+    loose = gate_for(study, fleet, uncertainty=wild, tolerance=calm).check(plan)
+    assert by_check(loose, Check.BATTERY_REPLAY) == []
+
+
+def test_the_least_and_the_most_that_drawn_fleets_do_is_tried_on_the_grid(
+    study: Study, problem: DispatchProblem
+) -> None:
+    drawn = Uncertainty(count=6, seed=3, capacity_std=0.1, efficiency_std=0.0, soc_initial_std=0.05)
+    verdict = gate_for(study, study.built.fleet, uncertainty=drawn).check(
+        one_full_cycle(study, problem)
+    )
+    lowest, highest = verdict.evidence.cases[-2:]
+    fleet_kw = verdict.evidence.replay["p_kw"].sum("battery")
+    assert np.allclose(lowest.p_kw.sum("battery"), fleet_kw.min("scenario"))
+    assert np.allclose(highest.p_kw.sum("battery"), fleet_kw.max("scenario"))
+    assert (lowest.flow["p_exchange_kw"] <= highest.flow["p_exchange_kw"] + 1e-6).all()
+    assert bool((lowest.flow["p_exchange_kw"] < highest.flow["p_exchange_kw"] - 1.0).any())
+
+
+def test_the_digest_names_the_rules_of_the_judgement(study: Study, idle: Plan) -> None:
+    fleet = study.built.fleet
+    draws = Uncertainty(count=2, seed=1, capacity_std=0.0, efficiency_std=0.0, soc_initial_std=0.0)
+    gates = [
+        study.gate,
+        gate_for(study, fleet),
+        gate_for(study, fleet, uncertainty=draws),
+        gate_for(study, fleet, tolerance=Tolerance(shortfall_kw_share=0.11)),
+        gate_for(study, fleet, temperature_ambient_c=21.0),
+        gate_for(study, fleet, fleet_ramp_kw_per_s_max=1e3),
+        gate_for(study, fleet, ramp_s=601.0),
+    ]
+    verdicts = [gate.check(idle) for gate in gates]
+    assert all(verdict.passed for verdict in verdicts)
+    assert len({verdict.digest for verdict in verdicts}) == len(gates)
+    assert len({verdict.hashes["rules"] for verdict in verdicts}) == len(gates)
+    assert {"scipy", "lightsim2grid", "simbench", "pandas"} <= set(versions())
+
+
+def test_the_engine_is_part_of_the_judgement(
+    study: Study, idle: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = study.gate.check(idle).hashes["rules"]
+    monkeypatch.setattr(study.power_flow._engine, "name", "another Newton", raising=False)
+    assert study.gate.check(idle).hashes["rules"] != before
+
+
+def test_the_fleet_is_at_rest_after_the_horizon(study: Study, problem: DispatchProblem) -> None:
+    values = np.zeros(problem.shape)
+    values[:, -1] = 1.0
+    step = len(problem.batteries) / 600.0
+    gate = gate_for(study, study.built.fleet, fleet_ramp_kw_per_s_max=step * 0.99)
+    found = by_check(gate.check(made_plan(problem, values)), Check.FLEET_RAMP)
+    instants = problem.grid.instants.astype("datetime64[s]")
+    assert [f.at for f in found] == [f"{instants[-2]}Z", f"{instants[-1]}Z"]
 
 
 def test_the_fleets_ramp_is_limited(study: Study, problem: DispatchProblem) -> None:
