@@ -17,7 +17,7 @@ from gridsim.study.shaping import dispatch_problem
 from optimizer.solve import solve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
@@ -124,7 +124,7 @@ def plan_and_repair(
 
 def _cuts(
     verdict: Verdict, carrier: GridCarrier, bounds: AreaBounds, margin: float
-) -> list[tuple[Floats, Sequence[Cut]]]:
+) -> list[tuple[Floats, list[Cut]]]:
     """For each flow that was judged: net power of each area's batteries (A, T), and its cuts."""
     grid, places = carrier.power_flow.grid, carrier.power_flow.storage_bus
     baseline = verdict.evidence.baseline
