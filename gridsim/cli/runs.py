@@ -137,7 +137,8 @@ def summary_rows(s: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("saving against self-consumption", f"{saving['self_consumption']:.1f} %"),
         (f"wear, part of the cost ({money})", f"{s['wear']:,.2f}"),
         ("equivalent full cycles a battery", f"{s['equivalent_cycles']:.2f}"),
-        ("proven gap to the best plan", f"{s['gap']:.4%}"),
+        ("proven gap to the best plan within its cuts", f"{s['gap']:.4%}"),
+        ("proven gap to any plan, the grid left aside", f"{s['gap_any_plan']:.2%}"),
         ("rounds of plan and check", f"{len(s['rounds'])}"),
         ("peak memory", f"{s['peak_memory_mb']:,.0f} MB"),
     ]

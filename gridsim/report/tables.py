@@ -76,9 +76,10 @@ BATTERIES = [
 ]
 PROOF = [
     Quantity("profit", "profit", "currency"),
-    Quantity("proven upper bound of the profit", "profit_bound", "currency"),
-    Quantity("gap", "gap", "%", None, 100.0),
-    Quantity("gap, absolute", "gap_absolute", "currency", None),
+    Quantity("proven upper bound of the profit, within its cuts", "profit_bound", "currency"),
+    Quantity("gap within the cuts of the last round", "gap", "%", None, 100.0),
+    Quantity("gap within these cuts, absolute", "gap_absolute", "currency", None),
+    Quantity("gap to any plan, the grid left aside", "gap_any_plan", "%", None, 100.0),
     Quantity("worst violation of a constraint", "worst_violation", "", None),
 ]
 RESOURCES = [

@@ -16,7 +16,8 @@ from dispatch.gate import versions
 from gridsim.run.machine import peak_memory_mb
 from gridsim.run.result import RUN_SCHEMA_VERSION, Run
 from gridsim.study.accounts import account, self_consumption
-from twins import replay
+from optimizer.certificate import cost_of, gross_traded_value
+from optimizer.certificate.certify import PROFIT_MIN_FOR_GAP
 from twins.timegrid import iso
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def _summary(study: Study, outcome: Outcome, alone: _PriceOnly, data: xr.Dataset
             "price_only": _breach_counts(study, alone.flow),
         },
         **{name: getattr(certificate, name) for name in _PROOF},
+        "gap_any_plan": _gap_any_plan(plan, alone.plan),
         "status": plan.status.value,
         "stop_reason": plan.stop_reason.value,
         "solver": solver.name,
@@ -150,8 +152,8 @@ def _costs(study: Study, plan: Plan, lived: xr.Dataset, alone: _PriceOnly) -> di
     """Costs of the participating sites, from what the twins did."""
     built, problem = study.built, alone.plan.problem
     rest = xr.zeros_like(plan.p_kw)
-    rule = replay(built.fleet, built.time_grid, self_consumption(built))
-    idle = account(problem, replay(built.fleet, built.time_grid, rest))
+    rule = study.lived(self_consumption(built))
+    idle = account(problem, study.lived(rest))
     planned, ruled = account(problem, lived), account(problem, rule)
     by_price = account(problem, alone.lived)
     # Standby loss is the battery's own doing: a site without a battery pays for energy alone.
@@ -223,6 +225,21 @@ def _seconds(study: Study, outcome: Outcome) -> dict[str, float]:
     names = ("build", "solve", "extract", "certify", "replay", "power_flow")
     phases = {name: sum(turn.seconds.get(name, 0.0) for turn in outcome.rounds) for name in names}
     return {"load": study.load_seconds, **phases}
+
+
+def _gap_any_plan(plan: Plan, price_only: Plan) -> float:
+    """How far `plan` is at most from any plan that the grid could carry.
+
+    The problem without the grid allows every plan that any round of cuts allows, so what is proven
+    of it bounds them all. The plan is accounted in that problem, so that the two compare.
+    """
+    problem, certificate = price_only.problem, price_only.certificate
+    assert certificate is not None
+    powers = (plan.p_charge_kw, plan.p_discharge_kw, plan.generation_kw)
+    profit = certificate.cost_idle - cost_of(problem, *powers).total
+    traded = gross_traded_value(problem, *powers)
+    missing = max(certificate.profit_bound - profit, 0.0)
+    return missing / max(profit, 0.01 * traded, PROFIT_MIN_FOR_GAP)
 
 
 # Arrays --------------------------------------------------------------------------------------

@@ -279,6 +279,26 @@ class Uncertainty(Section):
     )
 
 
+class Tolerance(Section):
+    """How far twins may stay behind a plan that passes."""
+
+    shortfall_kw_share: Fraction = Field(
+        default=0.10, description="of a battery's rated power, in any interval"
+    )
+    shortfall_kwh_share: Fraction = Field(
+        default=0.05, description="of a battery's usable energy, over the horizon"
+    )
+    scenario_share: Fraction = Field(
+        default=0.05, description="share of drawn fleets that may deliver less than the two below"
+    )
+    fleet_energy_share: Fraction = Field(
+        default=0.95, description="share of its planned energy that a drawn fleet delivers"
+    )
+    battery_energy_share: Fraction = Field(
+        default=0.95, description="the same for each battery of a drawn fleet"
+    )
+
+
 class Gate(Section):
     """How the plan is checked before anything may be released."""
 
@@ -286,7 +306,21 @@ class Gate(Section):
         default=6, description="how often a plan that failed is repaired before it is refused"
     )
     margins: Margins = Field(default_factory=Margins, description="distance from the limits")
+    tolerance: Tolerance = Field(
+        default_factory=Tolerance, description="how far twins may stay behind the plan"
+    )
     uncertainty: Uncertainty = Field(default_factory=Uncertainty, description="what the twins vary")
+    temperature_ambient_c: Annotated[float, Field(ge=-90, le=90)] = Field(
+        default=20.0, description="temperature around the batteries, for their twins"
+    )
+    fleet_ramp_kw_per_s_max: Positive | None = Field(
+        default=None,
+        description="how fast the whole fleet may change at an interval's edge; a plan that "
+        "changes faster is refused, the optimiser does not know of it",
+    )
+    ramp_s: Positive = Field(
+        default=600.0, description="seconds over which devices spread a change of set-point"
+    )
 
 
 class Optimiser(Section):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import yaml
 
-from dispatch import Gate
+from dispatch import Gate, Tolerance
 from gridsim.grid import PowerFlow
 from gridsim.run.assemble import assemble
 from gridsim.scenario import load_scenario
@@ -116,7 +116,8 @@ class Study:
     @cached_property
     def gate(self) -> Gate:
         """The gate for this fleet on this grid."""
-        options = self.built.scenario.gate.uncertainty
+        rules = self.built.scenario.gate
+        options = rules.uncertainty
         uncertainty = None
         if options.count:
             uncertainty = Uncertainty(
@@ -126,7 +127,15 @@ class Study:
                 efficiency_std=options.efficiency_sd,
                 soc_initial_std=options.soc_initial_sd,
             )
-        return Gate(self.built.fleet, self.carrier, uncertainty=uncertainty)
+        return Gate(
+            self.built.fleet,
+            self.carrier,
+            tolerance=Tolerance(**rules.tolerance.model_dump()),
+            uncertainty=uncertainty,
+            temperature_ambient_c=rules.temperature_ambient_c,
+            fleet_ramp_kw_per_s_max=rules.fleet_ramp_kw_per_s_max,
+            ramp_s=rules.ramp_s,
+        )
 
     def problem(self, *, grid_limits: bool = True) -> DispatchProblem:
         """The dispatch problem, with the transformers' ratings as limits or by price alone."""
@@ -140,7 +149,16 @@ class Study:
 
     def replay(self, plan: Plan) -> xr.Dataset:
         """What the twins make of a plan."""
-        return replay(self.built.fleet, self.built.time_grid, plan.p_kw)
+        return self.lived(plan.p_kw)
+
+    def lived(self, p_kw: xr.DataArray) -> xr.Dataset:
+        """What the twins make of these powers, in the scenario's ambient temperature."""
+        return replay(
+            self.built.fleet,
+            self.built.time_grid,
+            p_kw,
+            temperature_ambient_c=self.built.scenario.gate.temperature_ambient_c,
+        )
 
     def validate(self, plan: Plan) -> Verdict:
         """The gate's verdict on a plan."""

@@ -220,13 +220,15 @@ def _summary(
                      "without": {"bus": preexisting, "line": 0, "transformer": 0, "flow": 0},
                      "price_only": {"bus": 1432, "line": 210, "transformer": 17, "flow": 1}},
         "profit": 398.7, "profit_bound": 398.71, "gap": 2.5e-5, "gap_absolute": 0.01,
+        "gap_any_plan": 0.083,
         "worst_violation": 3.2e-9, "bound_source": "solver", "status": "optimal",
         "stop_reason": "gap reached", "solver": "HiGHS 1.16.0",
         "seconds": {"load": 4.4, "build": 1.1, "solve": 6.7, "extract": 0.2, "certify": 0.1,
                     "replay": 0.05, "power_flow": 0.9, "total": 13.9},
         "compile_seconds": 7.5, "peak_memory_mb": 812.0,
         "hashes": {key: f"{at:064x}" for at, key in enumerate(
-            ("plan", "problem", "fleet", "grid", "versions", "verdict", "scenario"), start=2**200)},
+            ("plan", "problem", "fleet", "grid", "rules", "versions", "verdict", "scenario"),
+            start=2**200)},
         "versions": {"gridsim": "0.1.0", "numpy": "2.4.6", "pandapower": "3.5.4"},
         "seed": 7, "machine": {"cores": 2, "python": "3.11.7", "platform": "Linux x86_64"},
     }  # fmt: skip

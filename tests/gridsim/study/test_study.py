@@ -168,6 +168,44 @@ def test_flows_without_a_solution_are_counted_too(tmp_path: Path) -> None:
     assert counted["without"]["flow"] == 0
 
 
+def test_a_gap_to_any_plan_holds_for_plans_without_cuts(
+    crowded_study: Study, crowded_run: Run
+) -> None:
+    summary = crowded_run.summary
+    free = crowded_study.plan(grid_limits=False)
+    assert summary["gap"] < 1e-3 < summary["gap_any_plan"]
+    # The plan without the grid is one of "any plan", so it is no better than the gap says.
+    lead = certify(free).profit - summary["profit"]
+    traded = summary["gap_any_plan"] * summary["profit"]
+    assert lead == pytest.approx(traded, rel=0.02)
+    assert lead <= traded + 1e-6
+
+
+def test_the_gates_keys_reach_the_gate_and_every_replay(tmp_path: Path) -> None:
+    rules = {
+        "temperature_ambient_c": -40.0,
+        "fleet_ramp_kw_per_s_max": 1e-6,
+        "ramp_s": 60.0,
+        "tolerance": {"shortfall_kw_share": 0.2, "battery_energy_share": 0.7},
+        "rounds_max": 0,
+    }
+    study = small_study(tmp_path, gate=rules)
+    gate = study.gate
+    assert (gate.fleet_ramp_kw_per_s_max, gate.ramp_s) == (1e-6, 60.0)
+    assert gate.tolerance.shortfall_kw_share == 0.2
+    assert gate.tolerance.battery_energy_share == 0.7
+    plan = study.plan(grid_limits=False)
+    cold = study.replay(plan)
+    assert (cold["temperature_c"][:, 0] == -40.0).all()
+    assert np.array_equal(study.validate(plan).evidence.nominal["p_kw"], cold["p_kw"])
+    run = study.run()
+    assert "fleet ramp" in run.summary["finding_counts"]
+    assert np.array_equal(run.data["p_price_only_kw"], cold["p_kw"])
+    # Frozen lithium takes no charge: the rule's batteries stay behind too, and cost what they do.
+    warm = small_study(tmp_path, gate={**rules, "temperature_ambient_c": 20.0})
+    assert float(abs(warm.replay(plan)["p_kw"]).sum()) > float(abs(cold["p_kw"]).sum())
+
+
 # Accounts ------------------------------------------------------------------------------------
 
 
