@@ -37,6 +37,8 @@ class AreaBounds:
         tree: the areas, A of them.
         p_kw_max: shape (A, T), most that the area's batteries may draw together; inf for none.
         p_kw_min: shape (A, T), least; negative where they may deliver.
+
+    Rest is always allowed: cuts shrink what a plan did, so that ``p_kw_min ≤ 0 ≤ p_kw_max``.
     """
 
     tree: AreaTree
@@ -64,7 +66,7 @@ class AreaBounds:
             at = self.tree.position[cut.area_id], cut.interval
             top[at] = min(top[at], cut.p_kw_max)
             bottom[at] = max(bottom[at], cut.p_kw_min)
-        return self._with(top, bottom)
+        return replace(self, p_kw_max=top, p_kw_min=bottom)
 
     def held(self, cuts: Iterable[Cut], p_kw: Floats, levels: int) -> AreaBounds:
         """These bounds, and in the neighbourhood of each cut no more than the plan's own, shrunk.
@@ -90,12 +92,6 @@ class AreaBounds:
                 share = cut.p_kw_min / p_kw[at, t]
                 least = share * np.minimum(p_kw[inside, t], 0.0)
                 bottom[inside, t] = np.maximum(bottom[inside, t], least)
-        return self._with(top, bottom)
-
-    def _with(self, top: Floats, bottom: Floats) -> AreaBounds:
-        # Two secants may cross where the plan swung from one side to the other: stand still there.
-        crossed = bottom > top
-        top[crossed] = bottom[crossed] = 0.0
         return replace(self, p_kw_max=top, p_kw_min=bottom)
 
     def _inside(self, area: int) -> npt.NDArray[np.bool_]:
