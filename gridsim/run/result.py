@@ -26,7 +26,8 @@ class Run:
             ``gridsim run --json`` prints.
         data: every array, one Dataset; names and units are listed in `docs/run.md`.
         plan: what was decided, with its problem and its certificate.
-        scenario_text: the scenario file as it was read.
+        scenario_text: the scenario with every default filled in, as YAML; files are relative to
+            the scenario's folder.
     """
 
     name: str

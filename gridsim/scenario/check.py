@@ -40,7 +40,8 @@ def check_mapping(content: Any, folder: Path) -> tuple[Scenario | None, list[Fau
     mended = content
     for _ in range(_ROUNDS_MAX):
         try:
-            return Scenario.model_validate(mended, context={"folder": folder}), faults
+            scenario = Scenario.model_validate(mended, context={"folder": folder})
+            return scenario.within(folder), faults
         except ValidationError as error:
             new = faults_from_pydantic(error, Scenario)
         fresh = [fault for fault in new if not _follows(fault, faults)]

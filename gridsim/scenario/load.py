@@ -80,7 +80,7 @@ def with_horizon(
     horizon = scenario.horizon.model_dump(exclude={"day", "start"}, exclude_none=True)
     given = {"day": day} if day is not None else {"start": start}
     content: dict[str, Any] = {**_plain(scenario), "horizon": {**horizon, **given}}
-    moved, faults = check_mapping(content, Path())
+    moved, faults = check_mapping(content, scenario.folder)
     faults = [*faults, *content_faults(moved, faults)]
     if faults or moved is None:
         raise ScenarioError(f"scenario {scenario.name}", faults)

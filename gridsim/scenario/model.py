@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PrivateAttr
 
 from gridsim.scenario.base import Section, ZoneName, refused
 from gridsim.scenario.fleet_spec import FleetSection  # noqa: TC001  (pydantic reads it)
 from gridsim.scenario.sections import Gate, GridSource, Horizon, Optimiser, Prices, Profiles
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from twins.timegrid import TimeGrid
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -64,6 +68,19 @@ class Scenario(Section):
         default_factory=Optimiser, description="what the plan is asked for"
     )
 
+    _folder: Path = PrivateAttr(default=Path())
+
+    @property
+    def folder(self) -> Path:
+        """Where the scenario's file is; the working folder for one that was made in a program."""
+        return self._folder
+
+    def within(self, folder: Path) -> Scenario:
+        """The same scenario, told where the file that states it is."""
+        placed = self.model_copy()
+        placed._folder = folder
+        return placed
+
     def time_grid(self) -> TimeGrid:
         """The intervals of the horizon."""
         return self.horizon.time_grid(self.time_zone)
@@ -71,3 +88,27 @@ class Scenario(Section):
     def as_mapping(self) -> dict[str, Any]:
         """The scenario with every default filled in, as plain values."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def as_portable_mapping(self) -> dict[str, Any]:
+        """As `as_mapping`, with files relative to the scenario's folder: alike on every machine."""
+        content = self.as_mapping()
+        for key, path in self.data_files().items():
+            *sections, last = key.split(".")
+            place = content
+            for section in sections:
+                place = place[section]
+            relative = os.path.relpath(path, self.folder.resolve())
+            place[last] = Path(relative).as_posix()
+        return content
+
+    def data_files(self) -> dict[str, Path]:
+        """The files that the scenario names, by key such as ``prices.csv``."""
+        return dict(_paths(self.model_dump(by_alias=True, exclude_none=True), ""))
+
+
+def _paths(content: Mapping[str, Any], above: str) -> Iterator[tuple[str, Path]]:
+    for key, value in content.items():
+        if isinstance(value, Path):
+            yield f"{above}{key}", value
+        elif isinstance(value, dict) and all(isinstance(name, str) for name in value):
+            yield from _paths(value, f"{above}{key}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,9 +14,9 @@ import yaml
 
 from dispatch import Gate, Tolerance
 from gridsim.grid import PowerFlow
-from gridsim.run.assemble import assemble
 from gridsim.scenario import load_scenario
 from gridsim.scenario.built import build
+from gridsim.study.assemble import assemble
 from gridsim.study.bounds import AreaBounds
 from gridsim.study.carrier import GridCarrier
 from gridsim.study.repair import plan_and_repair
@@ -78,9 +79,15 @@ class Study:
 
     @cached_property
     def scenario_text(self) -> str:
-        """The scenario with every default filled in, as YAML."""
-        content = self.built.scenario.as_mapping()
+        """The scenario with every default filled in, as YAML; files relative to its folder."""
+        content = self.built.scenario.as_portable_mapping()
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+    @cached_property
+    def data_hashes(self) -> dict[str, str]:
+        """sha256 of each file that the scenario names, by key such as ``prices.csv``."""
+        files = self.built.scenario.data_files()
+        return {key: hashlib.sha256(path.read_bytes()).hexdigest() for key, path in files.items()}
 
     @property
     def seed(self) -> int | None:

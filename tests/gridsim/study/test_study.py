@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import xarray as xr
 
 from gridsim.scenario import scenario_from_mapping
 from gridsim.study.accounts import account, self_consumption
+from gridsim.study.repair import _cuts
 from gridsim.study.study import Study
 from optimizer.certificate import certify
 from tests.gridsim.studies import STEPS, small_scenario, small_study
@@ -26,6 +28,39 @@ if TYPE_CHECKING:
 def profit_of_price_only(study: Study) -> float:
     plan = study.plan(grid_limits=False)
     return certify(plan).profit
+
+
+def test_a_run_is_signed_alike_wherever_its_files_are(tmp_path: Path) -> None:
+    texts, hashes = [], []
+    for name in ("here", "there"):
+        folder = tmp_path / name
+        (folder / "data").mkdir(parents=True)
+        content = small_scenario(folder / "data", gate={"rounds_max": 0})
+        content["prices"]["csv"] = "data/prices.csv"
+        (folder / "small.yaml").write_text(json.dumps(content))
+        moved = Study.load(folder / "small.yaml", start="2023-01-16T00:00Z")
+        run = moved.run()
+        texts.append(run.scenario_text)
+        hashes.append(run.summary["hashes"])
+    assert texts[0] == texts[1]
+    assert hashes[0] == hashes[1]
+    assert str(tmp_path) not in texts[0]
+    assert "csv: data/prices.csv" in texts[0]
+    prices = tmp_path / "there" / "data" / "prices.csv"
+    assert hashes[1]["prices.csv"] == hashlib.sha256(prices.read_bytes()).hexdigest()
+    prices.write_text(prices.read_text().replace("0.05", "0.06"))
+    again = Study.load(tmp_path / "there" / "small.yaml").data_hashes
+    assert again["prices.csv"] != hashes[0]["prices.csv"]
+
+
+def test_bounds_always_leave_rest(crowded_study: Study) -> None:
+    plan = crowded_study.plan(grid_limits=False)
+    bounds = crowded_study.bounds
+    for case, cuts in _cuts(crowded_study.validate(plan), crowded_study.carrier, bounds, 0.0):
+        assert cuts
+        bounds = bounds.tightened(cuts).held(cuts, case, levels=1)
+        assert (bounds.p_kw_min <= 0).all()
+        assert (bounds.p_kw_max >= 0).all()
 
 
 # Repair --------------------------------------------------------------------------------------

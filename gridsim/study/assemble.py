@@ -137,6 +137,7 @@ def _summary(study: Study, outcome: Outcome, alone: _PriceOnly, data: xr.Dataset
             **verdict.hashes,
             "verdict": verdict.digest,
             "scenario": hashlib.sha256(study.scenario_text.encode()).hexdigest(),
+            **study.data_hashes,
         },
         "versions": versions(),
         "seed": study.seed,
