@@ -102,11 +102,14 @@ class Certificate:
 
     Attributes:
         cost: of the plan, with wear, peaks, breach prices and the energy left at its value.
+        penalty: the part of `cost` that nobody pays: the price of firm limits, targets, bands and
+            ramps that could not be kept.
         cost_idle: of doing nothing: batteries at rest, sessions not served, generation as available
             (missed targets, broken bands and unserved sessions are not charged).
         profit: ``cost_idle - cost``.
         profit_bound: no plan earns more.
-        gap: ``(profit_bound - profit) / max(profit, 1 % of the gross traded value, 0.01)``.
+        gap: ``(profit_bound - profit) / max(earned, 1 % of the gross traded value, 0.01)``, where
+            ``earned`` is the profit without any penalty.
         gap_absolute: ``profit_bound - profit``, in the problem's currency.
         worst_violation: the largest breach of a rule that the plan claims to keep, relative to
             ``max(1, |limit|)`` (kW, kWh); a reported breach is no violation.
@@ -115,6 +118,7 @@ class Certificate:
     """
 
     cost: float
+    penalty: float
     cost_idle: float
     profit: float
     profit_bound: float

@@ -63,6 +63,7 @@ class CertificateEntry(PlanPart):
     """One `optimizer.plan.Certificate`."""
 
     cost: float
+    penalty: float
     cost_idle: float
     profit: float
     profit_bound: float

@@ -12,8 +12,8 @@ import numpy as np
 
 from optimizer.breaches import find_breaches
 from optimizer.certificate import certify
-from optimizer.certificate.certify import PROFIT_MIN_FOR_GAP
-from optimizer.certificate.cost import gross_traded_value, idle_cost
+from optimizer.certificate.certify import gap_scale
+from optimizer.certificate.cost import idle_cost
 from optimizer.errors import InfeasibleError, SolveError
 from optimizer.formulation import Layout, build_model, needs_binary
 from optimizer.formulation.exclusion import net_out, net_out_at_same_energy, stored_energy_kwh
@@ -201,8 +201,7 @@ def _solve_to_gap(run: _Run, layout: Layout, model: pyo.ConcreteModel, matrix: M
     if not matrix.integers or not answer.is_proven:
         return answer
     powers = read_powers(layout, Reading(model, matrix.columns, answer.values))
-    gross = gross_traded_value(run.problem, *powers)
-    money = run.gap * max(idle - answer.objective, 0.01 * gross, PROFIT_MIN_FOR_GAP)
+    money = run.gap * gap_scale(run.problem, *powers)
     if answer.objective - answer.bound <= money + _ROUNDING * abs(idle):
         return answer
     tighter = replace(effort, gap=0.0, gap_absolute=money, time_limit_s=run.time_left_s)

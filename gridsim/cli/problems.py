@@ -142,7 +142,8 @@ def _print_plan(plan: Plan) -> None:
     assert plan.certificate is not None
     _print_certificate(plan.certificate, plan.problem.currency)
     for breach in plan.breaches[:DOUBTS_SHOWN_MAX]:
-        out.print(f"broken: {breach}", style="yellow", markup=False)
+        word = "broken" if breach.is_firm else "paid for"
+        out.print(f"{word}: {breach}", style="yellow", markup=False)
     if len(plan.breaches) > DOUBTS_SHOWN_MAX:
         out.print(f"… and {len(plan.breaches) - DOUBTS_SHOWN_MAX} more", style="yellow")
     if plan.solver is not None:
@@ -154,12 +155,20 @@ def _counted(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
+def _penalty_row(certificate: Certificate, currency: str) -> list[tuple[str, str]]:
+    """What of the cost is no money, where there is any."""
+    if not certificate.penalty:
+        return []
+    return [(f"  of it for firm rules broken [{currency}]", f"{certificate.penalty:,.4f}")]
+
+
 def _print_certificate(certificate: Certificate, currency: str) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column()
     table.add_column(justify="right")
     for label, value in (
         (f"cost [{currency}]", f"{certificate.cost:,.4f}"),
+        *_penalty_row(certificate, currency),
         (f"cost of doing nothing [{currency}]", f"{certificate.cost_idle:,.4f}"),
         (f"profit [{currency}]", f"{certificate.profit:,.4f}"),
         (f"profit at most [{currency}]", f"{certificate.profit_bound:,.4f}"),

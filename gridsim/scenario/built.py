@@ -17,7 +17,7 @@ from gridsim.scenario.load import with_horizon
 from gridsim.scenario.prices import read_prices
 from gridsim.scenario.profiles import read_profiles
 from gridsim.scenario.sites import SiteMap, site_dataset
-from twins.faults import FAULTS_SHOWN_MAX, Fault, FaultList, InvalidInputError
+from twins.faults import Fault, FaultList, InvalidInputError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -121,8 +121,6 @@ def build(
     assert prices is not None
     site_map, fleet = placed
     sites = site_dataset(site_map, grid, profiles)
-    _check_sites(sites, faults)
-    faults.raise_if_any(ScenarioError)
     return BuiltScenario(scenario, time_grid, grid, profiles, site_map, sites, fleet, prices)
 
 
@@ -208,18 +206,6 @@ def _with_limits(grid: Grid, source: GridSource) -> Grid:
     return grid.with_limits(
         v_pu_min=limits.v_pu_min, v_pu_max=limits.v_pu_max, loading_max=limits.loading_max
     )
-
-
-def _check_sites(sites: xr.Dataset, faults: FaultList) -> None:
-    """Refuse negative demand or generation behind a meter, which a grid file's nominal powers have.
-
-    The power flow would take it; a plan has demand and generation apart, and neither below zero.
-    """
-    for name in ("load_kw", "generation_kw"):
-        least = sites[name].min("time")
-        for site in least.site[least < 0][:FAULTS_SHOWN_MAX].to_numpy():
-            where = f"profiles: {name} of site {site}"
-            faults.add(where, f"{float(least.sel(site=site)):g}", "must be at least 0 kW")
 
 
 def _profiles(

@@ -138,21 +138,28 @@ def site_dataset(sites: SiteMap, grid: Grid, profiles: xr.Dataset) -> xr.Dataset
         ``bus`` and ``load`` (label, or labels joined by "; ") by site.
     """
     names = _load_names(sites, grid)
+    load_kw = sites.sums(profiles["load_kw"].to_numpy(), sites.load_site)
+    generation_kw = sites.sums(profiles["generation_kw"].to_numpy(), sites.generator_site)
+    # A load that feeds in generates, and the other way round: SimBench's profiles have traces.
     powers = {
-        "load_kw": ("demand of the site", "positive takes from the grid", sites.load_site),
+        "load_kw": (
+            "demand of the site",
+            "positive takes from the grid",
+            np.maximum(load_kw, 0.0) + np.maximum(-generation_kw, 0.0),
+        ),
         "generation_kw": (
             "generation of the site",
             "positive feeds into the grid",
-            sites.generator_site,
+            np.maximum(generation_kw, 0.0) + np.maximum(-load_kw, 0.0),
         ),
     }
     variables = {
         name: (
             ("site", "time"),
-            sites.sums(profiles[name].to_numpy(), owner),
+            values,
             {"units": "kW", "long_name": words, "sign": sign, "cell_methods": "time: mean"},
         )
-        for name, (words, sign, owner) in powers.items()
+        for name, (words, sign, values) in powers.items()
     }
     labels = {
         "bus": ("site", sites.bus, {"long_name": "bus of the site's meter"}),

@@ -11,7 +11,13 @@ from optimizer.certificate.rules import check, worst_violation
 from optimizer.plan import Certificate
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from optimizer.plan import Plan
+    from optimizer.problem import DispatchProblem
+
+    Floats = npt.NDArray[np.float64]
 
 BY_MULTIPLIERS = "multipliers"
 BY_BRANCH_AND_BOUND = "branch and bound"
@@ -39,9 +45,10 @@ def certify(plan: Plan, *, trust_solver: bool = False) -> Certificate:
     if math.isinf(violation):
         raise ValueError(f"the plan holds nan or infinity: {check(plan)[0]}")
     powers = (plan.p_charge_kw, plan.p_discharge_kw, plan.generation_kw)
-    cost, idle = cost_of(plan.problem, *powers).total, idle_cost(plan.problem).total
-    profit, gross = idle - cost, gross_traded_value(plan.problem, *powers)
-    rounding = _ROUNDING * max(1.0, abs(cost), abs(idle), gross)
+    breakdown = cost_of(plan.problem, *powers)
+    cost, idle = breakdown.total, idle_cost(plan.problem).total
+    profit = idle - cost
+    rounding = _ROUNDING * max(1.0, abs(cost), abs(idle), gross_traded_value(plan.problem, *powers))
     bound, source = profit_bound(plan.problem, plan.multipliers), BY_MULTIPLIERS
     by_solver = _bound_of_solver(plan, idle) if trust_solver else math.inf
     # A bound below what the plan earns is refuted by the plan; it is not worth a word. Neither is
@@ -52,14 +59,28 @@ def certify(plan: Plan, *, trust_solver: bool = False) -> Certificate:
         bound = profit  # the plan itself is proof that this much can be earned
     return Certificate(
         cost=cost,
+        penalty=breakdown.penalty,
         cost_idle=idle,
         profit=profit,
         profit_bound=bound,
-        gap=(bound - profit) / max(profit, 0.01 * gross, PROFIT_MIN_FOR_GAP),
+        gap=(bound - profit) / gap_scale(plan.problem, *powers),
         gap_absolute=bound - profit,
         worst_violation=violation,
         bound_source=source,
     )
+
+
+def gap_scale(
+    problem: DispatchProblem, p_charge_kw: Floats, p_discharge_kw: Floats, generation_kw: Floats
+) -> float:
+    """What a gap is measured against: the money that a plan earns, without any penalty.
+
+    At least 1 % of the gross traded value, and at least `PROFIT_MIN_FOR_GAP`.
+    """
+    powers = (p_charge_kw, p_discharge_kw, generation_kw)
+    idle, cost = idle_cost(problem), cost_of(problem, *powers)
+    earned = (idle.total - idle.penalty) - (cost.total - cost.penalty)
+    return max(earned, 0.01 * gross_traded_value(problem, *powers), PROFIT_MIN_FOR_GAP)
 
 
 def _bound_of_solver(plan: Plan, idle: float) -> float:

@@ -47,6 +47,11 @@ class CostBreakdown:
     end_value: float
 
     @property
+    def penalty(self) -> float:
+        """The part that nobody pays: firm limits, targets, bands and ramps that were broken."""
+        return math.fsum([self.breaches_firm, self.band_slack, self.ramp_slack])
+
+    @property
     def total(self) -> float:
         """The cost."""
         return math.fsum(

@@ -174,13 +174,14 @@ def test_generation_stands_behind_one_meter_only() -> None:
     assert total["at_bus"] == pytest.approx(grid.generators.p_kw[at_load_buses].sum())
 
 
-def test_negative_demand_of_a_grid_file_is_refused_where_a_plan_would_meet_it(
+def test_a_load_that_feeds_in_generates_behind_its_meter(
     content: dict[str, Any], tmp_path: Path
 ) -> None:
-    """A power flow takes a negative load, and a site's meter does not."""
+    """Grid files and SimBench's profiles have them; a plan has demand and generation apart."""
     net = pn.create_kerber_landnetz_freileitung_1()
     net.load.loc[net.load.index[2], "p_mw"] = -0.004
     pp.to_json(net, tmp_path / "net.json")
     content["grid"] = {"pandapower_json": str(tmp_path / "net.json")}
-    with pytest.raises(ScenarioError, match=r"1 fault\n.*load_kw of site .*: -4: must be at least"):
-        build(scenario_from_mapping(content))
+    sites = build(scenario_from_mapping(content)).sites
+    assert float(sites["load_kw"].min()) == 0
+    assert float(sites["generation_kw"].max()) == pytest.approx(4)
