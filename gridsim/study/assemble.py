@@ -16,8 +16,8 @@ from dispatch.gate import versions
 from gridsim.run.machine import peak_memory_mb
 from gridsim.run.result import RUN_SCHEMA_VERSION, Run
 from gridsim.study.accounts import account, self_consumption
-from optimizer.certificate import cost_of, gross_traded_value
-from optimizer.certificate.certify import PROFIT_MIN_FOR_GAP
+from optimizer.certificate import cost_of
+from optimizer.certificate.certify import gap_scale
 from twins.timegrid import iso
 
 if TYPE_CHECKING:
@@ -238,9 +238,8 @@ def _gap_any_plan(plan: Plan, price_only: Plan) -> float:
     assert certificate is not None
     powers = (plan.p_charge_kw, plan.p_discharge_kw, plan.generation_kw)
     profit = certificate.cost_idle - cost_of(problem, *powers).total
-    traded = gross_traded_value(problem, *powers)
     missing = max(certificate.profit_bound - profit, 0.0)
-    return missing / max(profit, 0.01 * traded, PROFIT_MIN_FOR_GAP)
+    return missing / gap_scale(problem, *powers)
 
 
 # Arrays --------------------------------------------------------------------------------------
