@@ -1,0 +1,231 @@
+"""What every bounded variable does in an iteration, whatever row it stands in.
+
+A variable x in [low, high] with the multipliers z of its bounds has θ = z_low/x_low + z_high/x_high.
+Given p, its reduced cost less what the complementarity wants, its Newton step is −p/θ. Predictor
+and corrector are those of Mehrotra (SIAM J. Optim. 2, 1992).
+
+All compiled functions that call each other stand in this one file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from twins.jit import compiled
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+    Flags = npt.NDArray[np.bool_]
+
+STEP_PRIMAL, STEP_DUAL, GAP, BY_STEP, BY_PRICE, BY_BOTH = range(6)
+"""Columns of `sums`: the longest steps, and Σxz with its change by x, by z and by both."""
+LONGEST = 1e30
+
+
+class Box(NamedTuple):
+    """Bounded variables with the interior point's state; all arrays have one shape.
+
+    Attributes:
+        low: lower bound; the value of a fixed variable.
+        cost: linear cost.
+        free: 1 where the bounds differ, 0 where the variable is fixed.
+        above: distance to the lower bound, > 0.
+        below: distance to the upper bound, > 0.
+        price_low: multiplier of the lower bound, > 0.
+        price_high: multiplier of the upper bound, > 0.
+        inverse: 1/θ, 0 for a fixed variable.
+        pull: reduced cost less what the complementarity wants.
+        affine: step of the predictor.
+        step: step of the corrector.
+    """
+
+    low: Floats
+    cost: Floats
+    free: Floats
+    above: Floats
+    below: Floats
+    price_low: Floats
+    price_high: Floats
+    inverse: Floats
+    pull: Floats
+    affine: Floats
+    step: Floats
+
+
+class Runs(NamedTuple):
+    """Ranges of a flat box, each of one independent part: the unit of parallel work."""
+
+    start: Ints
+    stop: Ints
+    part: Ints
+
+
+def make_box(low: Floats, high: Floats, cost: Floats, least: float) -> Box:
+    """Boxes before their start is set; those narrower than `least` are fixed in the middle."""
+    width = high - low
+    is_free = width > least
+    half = np.where(is_free, 0.5 * width, 1.0)
+    return Box(
+        low=np.where(is_free, low, 0.5 * (low + high)),
+        cost=np.ascontiguousarray(cost),
+        free=is_free.astype(float),
+        above=half,
+        below=half.copy(),
+        **{
+            name: np.zeros_like(half)
+            for name in ("price_low", "price_high", "inverse", "pull", "affine", "step")
+        },
+    )
+
+
+def start_box(box: Box, reduced: Floats, base: Floats | float) -> None:
+    """Start near the central path: dual feasible, and dear boxes near their cheap end.
+
+    The middle of each box with equal multipliers would do for cheap boxes; one at the firm price
+    would start with a product x·z far from all others.
+    """
+    width = box.above + box.below
+    near = 0.5 * width * base / (base + np.abs(reduced))
+    is_free, low_end = box.free > 0, reduced >= 0
+    box.above[:] = np.where(is_free, np.where(low_end, near, width - near), 1.0)
+    box.below[:] = np.where(is_free, np.where(low_end, width - near, near), 1.0)
+    box.price_low[:] = np.where(is_free, base + np.maximum(reduced, 0.0), 1.0)
+    box.price_high[:] = np.where(is_free, base + np.maximum(-reduced, 0.0), 1.0)
+
+
+def value_of(box: Box) -> Floats:
+    """The variables themselves."""
+    return np.asarray(box.low + box.free * box.above)
+
+
+def flat(box: Box) -> Box:
+    """The same memory in one dimension."""
+    return Box(*(column.reshape(-1) for column in box))
+
+
+@compiled
+def _wanted(step: float, price: float, room: float, target: float) -> float:
+    """σμ less the product of the predictor's steps of a distance and its multiplier."""
+    return target + step * price * (1.0 + step / room)
+
+
+@compiled
+def _price_step(step: float, price: float, room: float, wanted: float) -> float:
+    """Step of a multiplier whose distance moves by `step`."""
+    return (wanted - price * step) / room - price
+
+
+@compiled
+def invert(box: Box, runs: Runs, done: Flags, first: int, last: int) -> None:
+    """1/θ, and an empty pull for the predictor."""
+    for run in range(first, last):
+        if done[runs.part[run]]:
+            continue
+        for k in range(runs.start[run], runs.stop[run]):
+            theta = box.price_low[k] / box.above[k] + box.price_high[k] / box.below[k]
+            box.inverse[k] = box.free[k] / theta
+            box.pull[k] = 0.0
+
+
+@compiled
+def centre(box: Box, runs: Runs, done: Flags, target: Floats, first: int, last: int) -> None:
+    """The corrector's pull towards x·z = σμ (`target` by part), second order terms included."""
+    for run in range(first, last):
+        part = runs.part[run]
+        if done[part]:
+            continue
+        for k in range(runs.start[run], runs.stop[run]):
+            above, below, lead = box.above[k], box.below[k], box.affine[k]
+            low = _wanted(lead, box.price_low[k], above, target[part])
+            high = _wanted(-lead, box.price_high[k], below, target[part])
+            box.pull[k] = high / below - low / above
+
+
+@compiled
+def predict(box: Box, runs: Runs, done: Flags, sums: Floats, first: int, last: int) -> None:
+    """Steps towards x·z = 0, how far they may go, and what Σxz becomes; `sums` by run."""
+    for run in range(first, last):
+        if done[runs.part[run]]:
+            continue
+        primal, dual, gap, by_step, by_price, by_both = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for k in range(runs.start[run], runs.stop[run]):
+            above, below, free = box.above[k], box.below[k], box.free[k]
+            low, high = box.price_low[k], box.price_high[k]
+            step = -box.inverse[k] * box.pull[k]
+            low_step = free * _price_step(step, low, above, 0.0)
+            high_step = free * _price_step(-step, high, below, 0.0)
+            box.affine[k] = step
+            gap += free * (above * low + below * high)
+            by_step += step * (low - high)
+            by_price += above * low_step + below * high_step
+            by_both += step * (low_step - high_step)
+            primal = max(primal, max(-step / above, step / below))
+            dual = max(dual, max(-low_step / low, -high_step / high))
+        _record(sums[run], primal, dual)
+        sums[run, GAP], sums[run, BY_STEP] = gap, by_step
+        sums[run, BY_PRICE], sums[run, BY_BOTH] = by_price, by_both
+
+
+@compiled
+def _record(sums: Floats, primal: float, dual: float) -> None:
+    """Longest steps, from the largest share of a distance that a unit step would use up."""
+    sums[STEP_PRIMAL] = 1.0 / primal if primal > 0.0 else LONGEST
+    sums[STEP_DUAL] = 1.0 / dual if dual > 0.0 else LONGEST
+
+
+@compiled
+def measure(
+    box: Box, runs: Runs, done: Flags, target: Floats, sums: Floats, first: int, last: int
+) -> None:
+    """The corrector's steps, and how far they may go."""
+    for run in range(first, last):
+        part = runs.part[run]
+        if done[part]:
+            continue
+        primal, dual = 0.0, 0.0
+        for k in range(runs.start[run], runs.stop[run]):
+            above, below, lead = box.above[k], box.below[k], box.affine[k]
+            low, high, free = box.price_low[k], box.price_high[k], box.free[k]
+            step = -box.inverse[k] * box.pull[k]
+            wanted = _wanted(lead, low, above, target[part])
+            low_step = free * _price_step(step, low, above, wanted)
+            wanted = _wanted(-lead, high, below, target[part])
+            high_step = free * _price_step(-step, high, below, wanted)
+            box.step[k] = step
+            primal = max(primal, max(-step / above, step / below))
+            dual = max(dual, max(-low_step / low, -high_step / high))
+        _record(sums[run], primal, dual)
+
+
+@compiled
+def move(
+    box: Box,
+    runs: Runs,
+    done: Flags,
+    target: Floats,
+    primal: Floats,
+    dual: Floats,
+    first: int,
+    last: int,
+) -> None:
+    """Take the corrector's step; `primal` and `dual` are its lengths by part."""
+    for run in range(first, last):
+        part = runs.part[run]
+        if done[part]:
+            continue
+        for k in range(runs.start[run], runs.stop[run]):
+            above, below, lead = box.above[k], box.below[k], box.affine[k]
+            low, high, step, free = box.price_low[k], box.price_high[k], box.step[k], box.free[k]
+            wanted = _wanted(lead, low, above, target[part])
+            low_step = _price_step(step, low, above, wanted)
+            wanted = _wanted(-lead, high, below, target[part])
+            high_step = _price_step(-step, high, below, wanted)
+            box.above[k] = above + primal[part] * step
+            box.below[k] = below - primal[part] * step
+            box.price_low[k] = low + dual[part] * free * low_step
+            box.price_high[k] = high + dual[part] * free * high_step
