@@ -48,7 +48,7 @@ class Cells(NamedTuple):
         miss: shape (n, T), residual of the balance.
         spread: shape (n, T), 1/θ of the energy with all its pieces: w.
         ratio: shape (n, T), λ w/(w + ρ): what a row of the factor passes on.
-        pivot: shape (n, T), w + ρ.
+        pivot: shape (n, T), 1/(w + ρ).
         piece_at: shape (k,), intervals of the pieces, which are sorted by battery.
         piece_start: shape (n + 1,), first piece of each battery.
     """
@@ -94,15 +94,15 @@ class Blocks(NamedTuple):
 
 @compiled
 def factor(g: Floats, w: Floats, kept: Floats, ratio: Floats, pivot: Floats) -> None:
-    """Pivots w + ρ and ratios λ w/(w + ρ) of K, by the forward recurrence."""
+    """Inverse pivots 1/(w + ρ) and ratios λ w/(w + ρ) of K, by the forward recurrence."""
     last = g.size - 1
     rho = g[0]
     for t in range(last):
-        pivot[t] = w[t] + rho
-        share = w[t] / pivot[t]
+        pivot[t] = 1.0 / (w[t] + rho)
+        share = w[t] * pivot[t]
         ratio[t] = kept[t + 1] * share
         rho = g[t + 1] + kept[t + 1] * kept[t + 1] * share * rho
-    pivot[last] = w[last] + rho
+    pivot[last] = 1.0 / (w[last] + rho)
     ratio[last] = 0.0
 
 
@@ -123,7 +123,7 @@ def invert_diagonal(
         others[t] += ahead
         diagonal[t] = 1.0 / (g[t] + others[t])
         if t < last:
-            ahead = kept[t + 1] * kept[t + 1] * w[t] * (g[t] + ahead) / pivot[t]
+            ahead = kept[t + 1] * kept[t + 1] * w[t] * (g[t] + ahead) * pivot[t]
 
 
 @compiled
@@ -131,9 +131,9 @@ def solve_tridiagonal(ratio: Floats, pivot: Floats, x: Floats) -> None:
     """x ← K⁻¹ x."""
     for t in range(1, x.size):
         x[t] += ratio[t - 1] * x[t - 1]
-    x[-1] /= pivot[-1]
+    x[-1] *= pivot[-1]
     for t in range(x.size - 2, -1, -1):
-        x[t] = x[t] / pivot[t] + ratio[t] * x[t + 1]
+        x[t] = x[t] * pivot[t] + ratio[t] * x[t + 1]
 
 
 @compiled

@@ -109,15 +109,15 @@ def flat(box: Box) -> Box:
 
 
 @compiled
-def _wanted(step: float, price: float, room: float, target: float) -> float:
-    """σμ less the product of the predictor's steps of a distance and its multiplier."""
-    return target + step * price * (1.0 + step / room)
+def _wanted(step: float, price: float, over: float, target: float) -> float:
+    """σμ less the product of the predictor's steps of a distance, 1/`over`, and its multiplier."""
+    return target + step * price * (1.0 + step * over)
 
 
 @compiled
-def _price_step(step: float, price: float, room: float, wanted: float) -> float:
-    """Step of a multiplier whose distance moves by `step`."""
-    return (wanted - price * step) / room - price
+def _price_step(step: float, price: float, over: float, wanted: float) -> float:
+    """Step of a multiplier whose distance, 1/`over`, moves by `step`."""
+    return (wanted - price * step) * over - price
 
 
 @compiled
@@ -127,8 +127,10 @@ def invert(box: Box, runs: Runs, done: Flags, first: int, last: int) -> None:
         if done[runs.part[run]]:
             continue
         for k in range(runs.start[run], runs.stop[run]):
-            theta = box.price_low[k] / box.above[k] + box.price_high[k] / box.below[k]
-            box.inverse[k] = box.free[k] / theta
+            above, below = box.above[k], box.below[k]
+            # 1/θ = 1/(z_low/x_low + z_high/x_high) with one division.
+            theta = box.price_low[k] * below + box.price_high[k] * above
+            box.inverse[k] = box.free[k] * above * below / theta
             box.pull[k] = 0.0
 
 
@@ -140,10 +142,10 @@ def centre(box: Box, runs: Runs, done: Flags, target: Floats, first: int, last: 
         if done[part]:
             continue
         for k in range(runs.start[run], runs.stop[run]):
-            above, below, lead = box.above[k], box.below[k], box.affine[k]
-            low = _wanted(lead, box.price_low[k], above, target[part])
-            high = _wanted(-lead, box.price_high[k], below, target[part])
-            box.pull[k] = high / below - low / above
+            over, under, lead = 1.0 / box.above[k], 1.0 / box.below[k], box.affine[k]
+            low = _wanted(lead, box.price_low[k], over, target[part])
+            high = _wanted(-lead, box.price_high[k], under, target[part])
+            box.pull[k] = high * under - low * over
 
 
 @compiled
@@ -157,15 +159,22 @@ def predict(box: Box, runs: Runs, done: Flags, sums: Floats, first: int, last: i
             above, below, free = box.above[k], box.below[k], box.free[k]
             low, high = box.price_low[k], box.price_high[k]
             step = -box.inverse[k] * box.pull[k]
-            low_step = free * _price_step(step, low, above, 0.0)
-            high_step = free * _price_step(-step, high, below, 0.0)
+            low_step = free * _price_step(step, low, 1.0 / above, 0.0)
+            high_step = free * _price_step(-step, high, 1.0 / below, 0.0)
             box.affine[k] = step
             gap += free * (above * low + below * high)
             by_step += step * (low - high)
             by_price += above * low_step + below * high_step
             by_both += step * (low_step - high_step)
-            primal = max(primal, max(-step / above, step / below))
-            dual = max(dual, max(-low_step / low, -high_step / high))
+            # Divided only where it sets a new mark.
+            if -step > primal * above:
+                primal = -step / above
+            if step > primal * below:
+                primal = step / below
+            if -low_step > dual * low:
+                dual = -low_step / low
+            if -high_step > dual * high:
+                dual = -high_step / high
         _record(sums[run], primal, dual)
         sums[run, GAP], sums[run, BY_STEP] = gap, by_step
         sums[run, BY_PRICE], sums[run, BY_BOTH] = by_price, by_both
@@ -191,14 +200,21 @@ def measure(
         for k in range(runs.start[run], runs.stop[run]):
             above, below, lead = box.above[k], box.below[k], box.affine[k]
             low, high, free = box.price_low[k], box.price_high[k], box.free[k]
-            step = -box.inverse[k] * box.pull[k]
-            wanted = _wanted(lead, low, above, target[part])
-            low_step = free * _price_step(step, low, above, wanted)
-            wanted = _wanted(-lead, high, below, target[part])
-            high_step = free * _price_step(-step, high, below, wanted)
+            over, under, step = 1.0 / above, 1.0 / below, -box.inverse[k] * box.pull[k]
+            wanted = _wanted(lead, low, over, target[part])
+            low_step = free * _price_step(step, low, over, wanted)
+            wanted = _wanted(-lead, high, under, target[part])
+            high_step = free * _price_step(-step, high, under, wanted)
             box.step[k] = step
-            primal = max(primal, max(-step / above, step / below))
-            dual = max(dual, max(-low_step / low, -high_step / high))
+            # Divided only where it sets a new mark.
+            if -step > primal * above:
+                primal = -step / above
+            if step > primal * below:
+                primal = step / below
+            if -low_step > dual * low:
+                dual = -low_step / low
+            if -high_step > dual * high:
+                dual = -high_step / high
         _record(sums[run], primal, dual)
 
 
@@ -221,10 +237,9 @@ def move(
         for k in range(runs.start[run], runs.stop[run]):
             above, below, lead = box.above[k], box.below[k], box.affine[k]
             low, high, step, free = box.price_low[k], box.price_high[k], box.step[k], box.free[k]
-            wanted = _wanted(lead, low, above, target[part])
-            low_step = _price_step(step, low, above, wanted)
-            wanted = _wanted(-lead, high, below, target[part])
-            high_step = _price_step(-step, high, below, wanted)
+            over, under = 1.0 / above, 1.0 / below
+            low_step = _price_step(step, low, over, _wanted(lead, low, over, target[part]))
+            high_step = _price_step(-step, high, under, _wanted(-lead, high, under, target[part]))
             box.above[k] = above + primal[part] * step
             box.below[k] = below - primal[part] * step
             box.price_low[k] = low + dual[part] * free * low_step

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 NAME = "structured interior point"
-_SHARE_OF_GAP = 0.02
+_SHARE_OF_GAP = 0.2
 """The loop goes this much further than the gap that is asked: the rest is for cleaning the plan."""
 
 
@@ -92,13 +92,13 @@ def solve_structured(
 
 
 def _empty(fleet: Fleet) -> _Answer:
-    shape, nodes = fleet.problem.shape, len(fleet.tree.group)
+    shape = fleet.problem.shape
     return _Answer(
         charge=np.zeros(shape),
         discharge=np.zeros(shape),
         generation=np.zeros((len(fleet.problem.generators), shape[1])),
-        price=np.zeros((nodes, shape[1])),
-        net=np.zeros((nodes, shape[1])),
+        price=fleet.tree.price.copy(),
+        net=fleet.tree.fixed.copy(),
         multipliers=empty_multipliers(fleet.problem),
     )
 
@@ -137,7 +137,6 @@ def _finish(
     problem = fleet.problem
     at = time.perf_counter()
     share_group_prices(problem, fleet.tree, answer.price, answer.net, answer.multipliers)
-    set_target_prices(problem, answer.multipliers)
     b, step_h = problem.batteries, problem.grid.step_h
     energy = np.empty((len(b), len(step_h) + 1))
     energy[:, 0] = b.energy_kwh_initial
@@ -145,6 +144,7 @@ def _finish(
     flow -= answer.discharge / b.efficiency_discharge
     for t, hours in enumerate(step_h):
         energy[:, t + 1] = problem.energy_after_loss[:, t] * energy[:, t] + flow[:, t] * hours
+    set_target_prices(problem, energy, answer.multipliers)
     powers = (answer.charge, answer.discharge, answer.generation)
     breaches = find_breaches(problem, *powers, energy)
     seconds["extract"] += time.perf_counter() - at

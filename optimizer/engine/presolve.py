@@ -348,8 +348,7 @@ def _make_nodes(
     high = low + np.where(wide, width, 0.0)
     # A first piece without width keeps its edge as a fixed part of the sum.
     box = make_box(low, high, slope, LEAST)
-    only = np.take_along_axis(slope, (width > LEAST).argmax(axis=1)[:, None], axis=1)[:, 0]
-    price = np.where(is_row, 0.0, only)
+    price = tree.price[nodes].copy()
     start_box(box, slope - price[:, None], fleet.price * fleet.problem.grid.step_h)
     above = tree.parent[nodes]
     parent = np.where(above >= 0, place[above], -1)

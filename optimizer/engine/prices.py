@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optimizer.engine.slopes import has_two_prices
+from optimizer.engine.slopes import end_slope, has_two_prices
 from optimizer.plan import Multipliers
 from optimizer.problem import NO_GROUP
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 _AT_ZERO_KW = 1e-3
+_AT_EDGE_KWH = 1e-4
 
 
 def empty_multipliers(problem: DispatchProblem) -> Multipliers:
@@ -99,19 +100,27 @@ def _share(
         left = left - given
 
 
-def set_target_prices(problem: DispatchProblem, found: Multipliers) -> None:
-    """Prices of targets from the values of energy before and after their instants, in place."""
+def set_target_prices(problem: DispatchProblem, energy: Floats, found: Multipliers) -> None:
+    """Prices of targets from the fall of the value of energy at their instants, in place.
+
+    A missed target has its breach price, a kept one none; where the energy stands at its edge it
+    owes what the values before and after leave open.
+    """
     targets, value = problem.targets, found.energy_value_per_kwh
     if not len(targets):
         return
-    b, last = problem.batteries, len(problem.grid) - 1
+    last = len(problem.grid) - 1
     row, at = targets.battery, targets.interval
     later = np.minimum(at + 1, last)
     after = problem.energy_after_loss[row, later] * value[row, later]
-    # What the value falls by over the instant is owed to the target, unless the band holds it.
-    final = b.end_value_per_kwh[row, 0]
-    drop = value[row, at] - np.where(at < last, after, final)
-    firm = problem.firm_price_per_kwh
-    price = np.where(targets.is_firm, firm, targets.breach_price_per_kwh)
-    found.target_min_per_kwh[:] = np.clip(drop, 0.0, price)
-    found.target_max_per_kwh[:] = np.clip(-drop, 0.0, price)
+    reached = energy[row, at + 1]
+    final = end_slope(problem, row, reached[:, None])[:, 0]
+    fall = value[row, at] - np.where(at < last, after, final)
+    price = np.where(targets.is_firm, problem.firm_price_per_kwh, targets.breach_price_per_kwh)
+    for sign, edge, prices in (
+        (1.0, targets.energy_kwh_min, found.target_min_per_kwh),
+        (-1.0, targets.energy_kwh_max, found.target_max_per_kwh),
+    ):
+        missing = sign * (edge - reached)
+        at_edge = np.abs(missing) <= _AT_EDGE_KWH
+        prices[:] = np.where(at_edge, np.clip(sign * fall, 0.0, price), (missing > 0) * price)

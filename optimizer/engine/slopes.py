@@ -138,7 +138,7 @@ def energy_edges(
         slope += np.where(middle > wanted[:, rank, 1:], price[:, rank, None], 0.0)
     dear = np.where(yields[row], problem.firm_price_per_kwh * BAND_FACTOR, 0.0)[:, None]
     slope += dear * ((middle > band[:, 1:]).astype(float) - (middle < band[:, :1]))
-    return edges, slope - np.where(at_end[:, None], _end_slope(problem, row, middle), 0.0)
+    return edges, slope - np.where(at_end[:, None], end_slope(problem, row, middle), 0.0)
 
 
 def _targets_by_cell(
@@ -146,13 +146,15 @@ def _targets_by_cell(
 ) -> tuple[Floats, Floats]:
     """Bounds and prices of the targets of each cell, shapes (q, R, 2) and (q, R)."""
     targets, intervals = problem.targets, len(problem.grid)
+    name = cells[:, 0] * intervals + cells[:, 1]
+    by_name = np.argsort(name)
     key = targets.battery * intervals + targets.interval
     order = np.argsort(key, kind="stable")
-    at = np.searchsorted(cells[:, 0] * intervals + cells[:, 1], key[order])
+    order = order[np.isin(key[order], name)]
+    at = by_name[np.searchsorted(name, key[order], sorter=by_name)]
     rank = np.arange(len(order)) - np.searchsorted(key[order], key[order])
     most = int(rank.max(initial=-1)) + 1
-    wanted = np.zeros((len(cells), most, 2))
-    wanted[:] = (-np.inf, np.inf)
+    wanted = np.tile(np.array([-np.inf, np.inf]), (len(cells), most, 1))
     price = np.zeros((len(cells), most))
     wanted[at, rank, 0] = targets.energy_kwh_min[order]
     wanted[at, rank, 1] = targets.energy_kwh_max[order]
@@ -161,7 +163,7 @@ def _targets_by_cell(
     return wanted, price
 
 
-def _end_slope(problem: DispatchProblem, row: npt.NDArray[np.intp], energy: Floats) -> Floats:
+def end_slope(problem: DispatchProblem, row: npt.NDArray[np.intp], energy: Floats) -> Floats:
     """Value of one more kWh left, by piece."""
     value, width = problem.batteries.end_value_per_kwh[row], problem.batteries.end_value_kwh[row]
     starts = _piece_starts(problem, row)

@@ -41,6 +41,7 @@ class Tree:
         edges: shape (m, K + 1, T), of the pieces of the net.
         slope: shape (m, K, T), currency per kW and interval.
         is_row: shape (m, T), whether there is more than one piece.
+        price: shape (m, T), the constant price where there is no row.
         fixed: shape (m, T), net without batteries and curtailable generators.
         unit_node: shape (N + M,), the node of each battery and generator, −1 for none.
     """
@@ -52,6 +53,7 @@ class Tree:
     edges: Floats
     slope: Floats
     is_row: Flags
+    price: Floats
     fixed: Floats
     unit_node: Ints
 
@@ -73,12 +75,14 @@ def make_tree(problem: DispatchProblem) -> Tree:
     fixed = net_power_kw(problem, rest, np.zeros_like(table.p_kw_min))[wanted]
     low = net_power_kw(problem, -b.p_discharge_kw_max, table.p_kw_available)[wanted]
     high = net_power_kw(problem, b.p_charge_kw_max, table.p_kw_min)[wanted]
-    edges, slope = row_edges(problem, wanted, low, high)
-    wide = np.diff(edges, axis=1) > LEAST
+    # The outermost edges stand clear of what can be reached: they must never carry a price.
+    clear = 0.05 * (high - low) + 1.0
+    edges, slope = row_edges(problem, wanted, low - clear, high + clear)
+    reached = np.minimum(edges[:, 1:], high[:, None]) - np.maximum(edges[:, :-1], low[:, None])
+    wide = reached > LEAST
     is_row = wide.sum(axis=1) > 1
-    first = np.take_along_axis(slope, wide.argmax(axis=1)[:, None], axis=1)[:, 0]
-    priced = (first != 0) & (high > low)
-    keep = (is_row | priced).any(axis=1)
+    only = np.take_along_axis(slope, wide.argmax(axis=1)[:, None], axis=1)[:, 0]
+    keep = (is_row | (only != 0)).any(axis=1)
     group = wanted[keep]
     parent = _parents(problem, group)
     return Tree(
@@ -89,6 +93,7 @@ def make_tree(problem: DispatchProblem) -> Tree:
         edges=edges[keep],
         slope=slope[keep],
         is_row=is_row[keep],
+        price=np.where(is_row, 0.0, only)[keep],
         fixed=fixed[keep],
         unit_node=_unit_nodes(problem, group),
     )
