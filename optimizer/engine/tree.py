@@ -81,7 +81,7 @@ def make_tree(problem: DispatchProblem) -> Tree:
     reached = np.minimum(edges[:, 1:], high[:, None]) - np.maximum(edges[:, :-1], low[:, None])
     wide = reached > LEAST
     is_row = wide.sum(axis=1) > 1
-    only = np.take_along_axis(slope, wide.argmax(axis=1)[:, None], axis=1)[:, 0]
+    only = np.take_along_axis(slope, reached.argmax(axis=1)[:, None], axis=1)[:, 0]
     keep = (is_row | (only != 0)).any(axis=1)
     group = wanted[keep]
     parent = _parents(problem, group)
