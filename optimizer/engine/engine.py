@@ -14,7 +14,7 @@ import numpy as np
 from optimizer.breaches import find_breaches
 from optimizer.certificate import certify
 from optimizer.engine.boxes import value_of
-from optimizer.engine.cleaning import follow_energy
+from optimizer.engine.cleaning import follow_energy, mend_nets
 from optimizer.engine.loop import Outcome, Team, Work, iterate
 from optimizer.engine.presolve import make_fleet, plan_work
 from optimizer.engine.prices import empty_multipliers, set_target_prices, share_group_prices
@@ -136,6 +136,8 @@ def _finish(
 ) -> Plan:
     problem = fleet.problem
     at = time.perf_counter()
+    powers = (answer.charge, answer.discharge, answer.generation)
+    mend_nets(problem, fleet.tree, answer.price, answer.net, powers)
     share_group_prices(problem, fleet.tree, answer.price, answer.net, answer.multipliers)
     b, step_h = problem.batteries, problem.grid.step_h
     energy = np.empty((len(b), len(step_h) + 1))
@@ -145,7 +147,6 @@ def _finish(
     for t, hours in enumerate(step_h):
         energy[:, t + 1] = problem.energy_after_loss[:, t] * energy[:, t] + flow[:, t] * hours
     set_target_prices(problem, energy, answer.multipliers)
-    powers = (answer.charge, answer.discharge, answer.generation)
     breaches = find_breaches(problem, *powers, energy)
     seconds["extract"] += time.perf_counter() - at
     plan = Plan(

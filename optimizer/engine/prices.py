@@ -117,6 +117,12 @@ def set_target_prices(problem: DispatchProblem, energy: Floats, found: Multiplie
     final = end_slope(problem, row, reached[:, None])[:, 0]
     fall = value[row, at] - np.where(at < last, after, final)
     price = np.where(targets.is_firm, problem.firm_price_per_kwh, targets.breach_price_per_kwh)
+    # Missed targets of the same instant take their share of the fall first.
+    short = (targets.energy_kwh_min - reached > _AT_EDGE_KWH) * price
+    short -= (reached - targets.energy_kwh_max > _AT_EDGE_KWH) * price
+    taken = np.zeros(problem.shape)
+    np.add.at(taken, (row, at), short)
+    fall = fall - taken[row, at]
     for sign, edge, prices in (
         (1.0, targets.energy_kwh_min, found.target_min_per_kwh),
         (-1.0, targets.energy_kwh_max, found.target_max_per_kwh),
