@@ -83,6 +83,7 @@ class SolverEntry(PlanPart):
     rounds: int
     bound: float | None = Field(description="null where the solver gave none")
     seconds: dict[str, float]
+    why: str = ""
 
 
 class MultiplierTable(PlanPart):

@@ -13,8 +13,8 @@ import numpy as np
 
 from optimizer.breaches import find_breaches
 from optimizer.certificate import certify
+from optimizer.engine import cleaning
 from optimizer.engine.boxes import value_of
-from optimizer.engine.cleaning import follow_energy, mend_nets
 from optimizer.engine.loop import Outcome, Team, Work, iterate
 from optimizer.engine.presolve import make_fleet, plan_work
 from optimizer.engine.prices import empty_multipliers, set_target_prices, share_group_prices
@@ -114,7 +114,7 @@ def _collect(fleet: Fleet, work: Work, answer: _Answer) -> None:
     b, yields = fleet.problem.batteries, fleet.yields[rows, None]
     inside = np.clip(energy[mine], b.energy_kwh_min[rows, 1:], b.energy_kwh_max[rows, 1:])
     charge, discharge = np.zeros_like(inside), np.zeros_like(inside)
-    follow_energy(
+    cleaning.follow_energy(
         np.where(yields, energy[mine], inside),
         cells.gain[mine], cells.drain[mine], cells.kept[mine], cells.inflow[mine],
         b.p_charge_kw_max[rows], b.p_discharge_kw_max[rows], charge, discharge, 0, len(rows),
@@ -137,7 +137,7 @@ def _finish(
     problem = fleet.problem
     at = time.perf_counter()
     powers = (answer.charge, answer.discharge, answer.generation)
-    mend_nets(problem, fleet.tree, answer.price, answer.net, powers)
+    cleaning.mend_nets(problem, fleet.tree, answer.price, answer.net, powers)
     share_group_prices(problem, fleet.tree, answer.price, answer.net, answer.multipliers)
     b, step_h = problem.batteries, problem.grid.step_h
     energy = np.empty((len(b), len(step_h) + 1))

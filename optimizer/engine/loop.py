@@ -5,6 +5,7 @@ Parts that share no row have steps and a stop of their own.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ class Team:
         edges = [turns * at // self.threads for at in range(self.threads + 1)]
         runs = [
             self.pool.submit(kernel, *args, first, last)
-            for first, last in zip(edges[:-1], edges[1:], strict=True)
+            for first, last in itertools.pairwise(edges)
         ]
         for run in runs:
             run.result()

@@ -1,9 +1,9 @@
 """The groups' part of an iteration: a dense system a group, eliminated upwards along the tree.
 
 A group's row says that the net of everything below it is z, a sum of boxes (inside the limit,
-beyond it, …). With S' the response of what hangs below and m the prices above, the step of its price
-μ solves (S' + 1/θz)·dμ = r + H_z + miss − S'·dm, and what its parent sees of it is the response
-S' − S'(S' + 1/θz)⁻¹S': an arrow-shaped factorisation.
+beyond it, …). With S' the response of what hangs below and m the prices above, the step of its
+price μ solves (S' + 1/θz)·dμ = r + H_z + miss − S'·dm, and what its parent sees of it is the
+response S' − S'(S' + 1/θz)⁻¹S': an arrow-shaped factorisation.
 
 All compiled functions that call each other stand in this one file.
 """
@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from optimizer.engine.boxes import Box
+from optimizer.engine.boxes import Box  # noqa: TC001 (annotations of a tuple)
 from twins.jit import compiled
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from optimizer.engine.boxes import Box
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]

@@ -118,8 +118,8 @@ def set_target_prices(problem: DispatchProblem, energy: Floats, found: Multiplie
     fall = value[row, at] - np.where(at < last, after, final)
     price = np.where(targets.is_firm, problem.firm_price_per_kwh, targets.breach_price_per_kwh)
     # Missed targets of the same instant take their share of the fall first.
-    short = (targets.energy_kwh_min - reached > _AT_EDGE_KWH) * price
-    short -= (reached - targets.energy_kwh_max > _AT_EDGE_KWH) * price
+    short = np.where(targets.energy_kwh_min - reached > _AT_EDGE_KWH, price, 0.0)
+    short -= np.where(reached - targets.energy_kwh_max > _AT_EDGE_KWH, price, 0.0)
     taken = np.zeros(problem.shape)
     np.add.at(taken, (row, at), short)
     fall = fall - taken[row, at]

@@ -1,7 +1,7 @@
 """Convex piecewise linear costs as sums of boxes with one slope each.
 
-A target that may be missed, a limit that may be broken, a meter with two prices and the value of the
-energy left all become boxes laid end to end: the cheapest fills first, so that no row is needed.
+A target that may be missed, a limit that may be broken, a meter with two prices and the value of
+the energy left all become boxes laid end to end. The cheapest fills first: no row is needed.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def row_edges(
     breaks = np.full((len(groups), 2 * most + 1, len(step_h)), -np.inf)
     for rank in range(most):
         has = np.array([len(rows) > rank for rows in mine])
-        limit = np.array([rows[rank] if len(rows) > rank else 0 for rows in mine])
-        breaks[:, 2 * rank] = np.where(has[:, None], limits.p_kw_min[limit], -np.inf)
-        breaks[:, 2 * rank + 1] = np.where(has[:, None], limits.p_kw_max[limit], -np.inf)
+        pick = np.array([rows[rank] if len(rows) > rank else 0 for rows in mine])
+        breaks[:, 2 * rank] = np.where(has[:, None], limits.p_kw_min[pick], -np.inf)
+        breaks[:, 2 * rank + 1] = np.where(has[:, None], limits.p_kw_max[pick], -np.inf)
     breaks[:, -1] = np.where(_two_prices(problem, groups)[:, None], 0.0, -np.inf)
     edges = edges_within(breaks, low, high)
     middle = 0.5 * (edges[:, 1:] + edges[:, :-1])

@@ -60,11 +60,11 @@ class Tree:
     @property
     def coupled(self) -> Flags:
         """Nodes that have a row or lie below one, shape (m,)."""
-        found = self.is_row.any(axis=1)
+        found = np.asarray(self.is_row.any(axis=1))
         for node in range(len(self.group) - 1, -1, -1):
             if self.parent[node] >= 0:
                 found[node] |= found[self.parent[node]]
-        return np.asarray(found)
+        return found
 
 
 def make_tree(problem: DispatchProblem) -> Tree:
