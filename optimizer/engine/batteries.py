@@ -150,10 +150,10 @@ def add_response(
         response[j, j] += own[j]
     for t in range(last - 1, -1, -1):
         step, here = ratio[t], force[t]
-        row = response[t]
-        for j in range(t + 1, last + 1):
-            reach[j] *= step
-            row[j] -= here * reach[j]
+        ahead, row = reach[t + 1 :], response[t, t + 1 :]
+        for j in range(ahead.size):
+            ahead[j] *= step
+            row[j] -= here * ahead[j]
 
 
 @compiled

@@ -121,17 +121,36 @@ def _price_step(step: float, price: float, over: float, wanted: float) -> float:
 
 
 @compiled
+def _cut(box: Box, start: int, stop: int) -> Box:
+    """A range of a box; loops that count from 0 become vector instructions."""
+    return Box(
+        box.low[start:stop],
+        box.cost[start:stop],
+        box.free[start:stop],
+        box.above[start:stop],
+        box.below[start:stop],
+        box.price_low[start:stop],
+        box.price_high[start:stop],
+        box.inverse[start:stop],
+        box.pull[start:stop],
+        box.affine[start:stop],
+        box.step[start:stop],
+    )
+
+
+@compiled
 def invert(box: Box, runs: Runs, done: Flags, first: int, last: int) -> None:
     """1/θ, and an empty pull for the predictor."""
     for run in range(first, last):
         if done[runs.part[run]]:
             continue
-        for k in range(runs.start[run], runs.stop[run]):
-            above, below = box.above[k], box.below[k]
+        here = _cut(box, runs.start[run], runs.stop[run])
+        for k in range(here.low.size):
+            above, below = here.above[k], here.below[k]
             # 1/θ = 1/(z_low/x_low + z_high/x_high) with one division.
-            theta = box.price_low[k] * below + box.price_high[k] * above
-            box.inverse[k] = box.free[k] * above * below / theta
-            box.pull[k] = 0.0
+            theta = here.price_low[k] * below + here.price_high[k] * above
+            here.inverse[k] = here.free[k] * above * below / theta
+        here.pull[:] = 0.0
 
 
 @compiled
@@ -141,11 +160,12 @@ def centre(box: Box, runs: Runs, done: Flags, target: Floats, first: int, last: 
         part = runs.part[run]
         if done[part]:
             continue
-        for k in range(runs.start[run], runs.stop[run]):
-            over, under, lead = 1.0 / box.above[k], 1.0 / box.below[k], box.affine[k]
-            low = _wanted(lead, box.price_low[k], over, target[part])
-            high = _wanted(-lead, box.price_high[k], under, target[part])
-            box.pull[k] = high * under - low * over
+        here = _cut(box, runs.start[run], runs.stop[run])
+        for k in range(here.low.size):
+            over, under, lead = 1.0 / here.above[k], 1.0 / here.below[k], here.affine[k]
+            low = _wanted(lead, here.price_low[k], over, target[part])
+            high = _wanted(-lead, here.price_high[k], under, target[part])
+            here.pull[k] = high * under - low * over
 
 
 @compiled
@@ -155,13 +175,14 @@ def predict(box: Box, runs: Runs, done: Flags, sums: Floats, first: int, last: i
         if done[runs.part[run]]:
             continue
         primal, dual, gap, by_step, by_price, by_both = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-        for k in range(runs.start[run], runs.stop[run]):
-            above, below, free = box.above[k], box.below[k], box.free[k]
-            low, high = box.price_low[k], box.price_high[k]
-            step = -box.inverse[k] * box.pull[k]
+        here = _cut(box, runs.start[run], runs.stop[run])
+        for k in range(here.low.size):
+            above, below, free = here.above[k], here.below[k], here.free[k]
+            low, high = here.price_low[k], here.price_high[k]
+            step = -here.inverse[k] * here.pull[k]
             low_step = free * _price_step(step, low, 1.0 / above, 0.0)
             high_step = free * _price_step(-step, high, 1.0 / below, 0.0)
-            box.affine[k] = step
+            here.affine[k] = step
             gap += free * (above * low + below * high)
             by_step += step * (low - high)
             by_price += above * low_step + below * high_step
@@ -197,15 +218,16 @@ def measure(
         if done[part]:
             continue
         primal, dual = 0.0, 0.0
-        for k in range(runs.start[run], runs.stop[run]):
-            above, below, lead = box.above[k], box.below[k], box.affine[k]
-            low, high, free = box.price_low[k], box.price_high[k], box.free[k]
-            over, under, step = 1.0 / above, 1.0 / below, -box.inverse[k] * box.pull[k]
+        here = _cut(box, runs.start[run], runs.stop[run])
+        for k in range(here.low.size):
+            above, below, lead = here.above[k], here.below[k], here.affine[k]
+            low, high, free = here.price_low[k], here.price_high[k], here.free[k]
+            over, under, step = 1.0 / above, 1.0 / below, -here.inverse[k] * here.pull[k]
             wanted = _wanted(lead, low, over, target[part])
             low_step = free * _price_step(step, low, over, wanted)
             wanted = _wanted(-lead, high, under, target[part])
             high_step = free * _price_step(-step, high, under, wanted)
-            box.step[k] = step
+            here.step[k] = step
             # Divided only where it sets a new mark.
             if -step > primal * above:
                 primal = -step / above
@@ -234,13 +256,14 @@ def move(
         part = runs.part[run]
         if done[part]:
             continue
-        for k in range(runs.start[run], runs.stop[run]):
-            above, below, lead = box.above[k], box.below[k], box.affine[k]
-            low, high, step, free = box.price_low[k], box.price_high[k], box.step[k], box.free[k]
+        here = _cut(box, runs.start[run], runs.stop[run])
+        for k in range(here.low.size):
+            above, below, lead = here.above[k], here.below[k], here.affine[k]
+            low, high, step, free = here.price_low[k], here.price_high[k], here.step[k], here.free[k]
             over, under = 1.0 / above, 1.0 / below
             low_step = _price_step(step, low, over, _wanted(lead, low, over, target[part]))
             high_step = _price_step(-step, high, under, _wanted(-lead, high, under, target[part]))
-            box.above[k] = above + primal[part] * step
-            box.below[k] = below - primal[part] * step
-            box.price_low[k] = low + dual[part] * free * low_step
-            box.price_high[k] = high + dual[part] * free * high_step
+            here.above[k] = above + primal[part] * step
+            here.below[k] = below - primal[part] * step
+            here.price_low[k] = low + dual[part] * free * low_step
+            here.price_high[k] = high + dual[part] * free * high_step

@@ -91,9 +91,9 @@ def cholesky(system: Floats) -> int:
             row[j] /= root
         row[k] = root
         for i in range(k + 1, count):
-            share, below = row[i], system[i]
-            for j in range(i, count):
-                below[j] -= share * row[j]
+            share, below, right = row[i], system[i, i:], row[i:]
+            for j in range(below.size):
+                below[j] -= share * right[j]
     return mended
 
 
@@ -171,9 +171,9 @@ def _pass_up(inner: Floats, upper: Floats, is_row: Flags, passed: Floats) -> Non
     passed[:, :] = inner
     for k in range(count):
         for t in range(count):
-            share = half[k, t]
-            for j in range(t, count):
-                passed[t, j] -= share * half[k, j]
+            share, row, right = half[k, t], passed[t, t:], half[k, t:]
+            for j in range(row.size):
+                row[j] -= share * right[j]
 
 
 @compiled
