@@ -259,7 +259,12 @@ def move(
         here = _cut(box, runs.start[run], runs.stop[run])
         for k in range(here.low.size):
             above, below, lead = here.above[k], here.below[k], here.affine[k]
-            low, high, step, free = here.price_low[k], here.price_high[k], here.step[k], here.free[k]
+            low, high, step, free = (
+                here.price_low[k],
+                here.price_high[k],
+                here.step[k],
+                here.free[k],
+            )
             over, under = 1.0 / above, 1.0 / below
             low_step = _price_step(step, low, over, _wanted(lead, low, over, target[part]))
             high_step = _price_step(-step, high, under, _wanted(-lead, high, under, target[part]))

@@ -53,6 +53,17 @@ def follow_energy(
             before = idle + gain[i, t] * charge[i, t] - drain[i, t] * discharge[i, t]
 
 
+@compiled
+def store_energy(
+    energy: Floats, flow: Floats, kept: Floats, inflow: Floats, step_h: Floats
+) -> None:
+    """Fill the instants 1 to T of `energy`, shape (n, T+1), from flows at the store in kW."""
+    for i in range(flow.shape[0]):
+        for t in range(flow.shape[1]):
+            moved = (flow[i, t] + inflow[i, t]) * step_h[t]
+            energy[i, t + 1] = kept[i, t] * energy[i, t] + moved
+
+
 def mend_nets(
     problem: DispatchProblem,
     tree: Tree,

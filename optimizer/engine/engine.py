@@ -142,10 +142,9 @@ def _finish(
     b, step_h = problem.batteries, problem.grid.step_h
     energy = np.empty((len(b), len(step_h) + 1))
     energy[:, 0] = b.energy_kwh_initial
-    flow = b.efficiency_charge * answer.charge + b.inflow_kw
+    flow = b.efficiency_charge * answer.charge
     flow -= answer.discharge / b.efficiency_discharge
-    for t, hours in enumerate(step_h):
-        energy[:, t + 1] = problem.energy_after_loss[:, t] * energy[:, t] + flow[:, t] * hours
+    cleaning.store_energy(energy, flow, problem.energy_after_loss, b.inflow_kw, step_h)
     set_target_prices(problem, energy, answer.multipliers)
     breaches = find_breaches(problem, *powers, energy)
     seconds["extract"] += time.perf_counter() - at
