@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from optimizer.engine.boxes import Box
 from twins.jit import compiled
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from optimizer.engine.boxes import Box
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]

@@ -1,8 +1,8 @@
 """What every bounded variable does in an iteration, whatever row it stands in.
 
-A variable with the distances x to its bounds and their multipliers z has θ = z_low/x_low +
-z_high/x_high. Given p, its reduced cost less what the complementarity wants, its Newton step is −p/θ. Predictor
-and corrector are those of Mehrotra (SIAM J. Optim. 2, 1992).
+With the distances x to its bounds and their multipliers z, θ = z_low/x_low + z_high/x_high. Given
+p, its reduced cost less what the complementarity wants, its Newton step is −p/θ. Predictor and
+corrector are those of Mehrotra (SIAM J. Optim. 2, 1992).
 
 All compiled functions that call each other stand in this one file.
 """

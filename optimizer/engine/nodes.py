@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from optimizer.engine.boxes import Box  # noqa: TC001 (annotations of a tuple)
 from twins.jit import compiled
 
 if TYPE_CHECKING:
