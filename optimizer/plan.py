@@ -138,6 +138,7 @@ class SolverReport:
         rounds: models solved until no battery charged and discharged at once.
         bound: the solver's own lower bound on the cost, nan if it gave none.
         seconds: by phase: build, solve, extract, certify.
+        why: why this way of solving was taken, in words.
     """
 
     name: str
@@ -148,6 +149,7 @@ class SolverReport:
     rounds: int
     bound: float
     seconds: Mapping[str, float] = field(default_factory=dict)
+    why: str = ""
 
 
 @dataclass(frozen=True, eq=False)

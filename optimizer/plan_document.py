@@ -84,6 +84,7 @@ class SolverEntry(PlanPart):
     rounds: int
     bound: float | None = Field(description="null where the solver gave none")
     seconds: dict[str, float]
+    why: str = ""
 
 
 class MultiplierTable(PlanPart):

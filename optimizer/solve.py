@@ -1,4 +1,8 @@
-"""Solve a dispatch problem with the Pyomo model and HiGHS: the truth for a problem of any size."""
+"""Solve a dispatch problem.
+
+The Pyomo model with HiGHS is the truth for a problem of any size; the structured interior-point
+engine gives the same answer for large fleets of continuous batteries.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import time
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,6 +18,8 @@ from optimizer.breaches import find_breaches
 from optimizer.certificate import certify
 from optimizer.certificate.certify import gap_scale
 from optimizer.certificate.cost import idle_cost
+from optimizer.engine.engine import solve_structured
+from optimizer.engine.features import UnsupportedFeatureError, not_carried
 from optimizer.errors import InfeasibleError, SolveError
 from optimizer.formulation import Layout, build_model, needs_binary
 from optimizer.formulation.exclusion import net_out, net_out_at_same_energy, stored_energy_kwh
@@ -33,7 +39,17 @@ if TYPE_CHECKING:
 
     Mask = npt.NDArray[np.bool_]
 
-__all__ = ["InfeasibleError", "SolveError", "solve"]
+__all__ = ["InfeasibleError", "SolveError", "Solver", "UnsupportedFeatureError", "solve"]
+
+Solver = Literal["auto", "monolith", "structured"]
+
+BATTERIES_FOR_ENGINE = 500
+"""From this many batteries on "auto" takes the structured solver where it can."""
+ENGINE_GAP_LEAST, ENGINE_GAP_MOST = 1e-7, 1e-6
+"""What the engine is asked for, whatever the caller wants: a looser answer saves two iterations and
+leaves the prices of firm limits, and with them the bound, far off."""
+ENGINE_GAP_POOR = 1e-3
+"""A gap beyond which "auto" asks the monolith after all."""
 
 _ROUNDS_BY_INTERVAL = 3
 """Rounds that add binaries only where both happened at once; then the whole horizon gets them."""
@@ -87,6 +103,7 @@ def solve(
     gap: float = 1e-6,
     time_limit_s: float | None = None,
     threads: int | None = None,
+    solver: Solver = "auto",
 ) -> Plan:
     """The cheapest plan of a problem, with its certificate.
 
@@ -98,19 +115,85 @@ def solve(
         gap: relative to the profit, as in `Certificate.gap`; only matters with integers.
         time_limit_s: for all solver rounds together.
         threads: for the solver; all that the machine has if None.
+        solver: "monolith" is the Pyomo model with HiGHS, "structured" the interior-point engine of
+            `optimizer.engine`; "auto" takes the engine for large problems that it carries, and says
+            why in `SolverReport.why`.
 
     Raises:
+        UnsupportedFeatureError: "structured", and the problem holds what it does not carry.
         InfeasibleError: `strict`, and something firm is broken in every plan.
         SolveError: the solver failed, or found no plan within the time limit.
     """
     run = _Run(problem, gap, time_limit_s, threads)
+    why = _why_structured(problem, solver)
+    if why is None:
+        plan = _with_why(_solve_monolith(run), _why_monolith(problem, solver))
+    else:
+        engine_gap = min(max(gap, ENGINE_GAP_LEAST), ENGINE_GAP_MOST)
+        plan = solve_structured(problem, gap=engine_gap, time_limit_s=time_limit_s, threads=threads)
+        plan = replace(_with_why(plan, why), status=_status(plan, gap))
+        if solver == "auto" and _is_poor(plan):
+            assert plan.certificate is not None
+            left = f"the structured solver left a gap of {plan.certificate.gap:.2%}"
+            plan = _with_why(_solve_monolith(run), left)
+    firm = [breach for breach in plan.breaches if breach.is_firm]
+    if strict and firm:
+        raise InfeasibleError(problem.name, firm)
+    return plan
+
+
+def _status(plan: Plan, gap: float) -> Status:
+    """What the engine's plan is worth to a caller who asked for `gap`."""
+    assert plan.certificate is not None
+    return Status.OPTIMAL if plan.certificate.gap <= gap else Status.FEASIBLE
+
+
+def _is_poor(plan: Plan) -> bool:
+    """Whether the monolith is worth its time: the engine had time enough and could not close."""
+    assert plan.certificate is not None
+    out_of_time = plan.stop_reason is StopReason.TIME_LIMIT
+    return not out_of_time and plan.certificate.gap > ENGINE_GAP_POOR
+
+
+def _why_structured(problem: DispatchProblem, solver: Solver) -> str | None:
+    """Why the structured solver is taken, None where it is not.
+
+    Raises:
+        UnsupportedFeatureError: it was asked for and does not carry the problem.
+    """
+    if solver == "monolith":
+        return None
+    missing = not_carried(problem)
+    if solver == "structured":
+        if missing:
+            raise UnsupportedFeatureError(problem.name, missing)
+        return "asked for"
+    batteries = len(problem.batteries)
+    if missing or batteries < BATTERIES_FOR_ENGINE:
+        return None
+    return f"{batteries} batteries, all of whose features the structured solver carries"
+
+
+def _why_monolith(problem: DispatchProblem, solver: Solver) -> str:
+    if solver == "monolith":
+        return "asked for"
+    if len(problem.batteries) < BATTERIES_FOR_ENGINE:
+        return f"fewer than {BATTERIES_FOR_ENGINE} batteries"
+    return "the structured solver does not carry " + ", ".join(not_carried(problem))
+
+
+def _with_why(plan: Plan, why: str) -> Plan:
+    assert plan.solver is not None
+    return replace(plan, solver=replace(plan.solver, why=why))
+
+
+def _solve_monolith(run: _Run) -> Plan:
+    """The Pyomo model with HiGHS."""
+    problem = run.problem
     last, powers, rounds = _solve_until_exclusive(run)
     with run.phase("extract"):
         energy = stored_energy_kwh(problem, powers.charge_kw, powers.discharge_kw)
         breaches = find_breaches(problem, *powers, energy)
-    firm = [breach for breach in breaches if breach.is_firm]
-    if strict and firm:
-        raise InfeasibleError(problem.name, firm)
     plan = Plan(
         problem=problem,
         p_charge_kw=powers.charge_kw,

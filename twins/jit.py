@@ -23,8 +23,11 @@ prange = numba.prange
 
 
 def compiled(function: F) -> F:
-    """Compile to machine code at the first call; later processes read it from the cache."""
-    return cast("F", numba.njit(cache=True, error_model="numpy")(function))
+    """Compile to machine code at the first call; later processes read it from the cache.
+
+    Other threads run on meanwhile: the interpreter's lock is released.
+    """
+    return cast("F", numba.njit(cache=True, error_model="numpy", nogil=True)(function))
 
 
 def compiled_parallel(function: F) -> F:

@@ -237,5 +237,5 @@ def test_what_is_unknown_is_a_dash(all_gaps: bool, passed: Run) -> None:
 
     shown = {head: text for head, text, _ in page.cells}
     assert page.faults == []
-    assert shown["profit [EUR]"] == shown["gap [%]"] == "–"
+    assert shown["profit [EUR]"] == shown["gap within the cuts of the last round [%]"] == "–"
     assert "nan" not in page.text.lower().replace("finance", "")

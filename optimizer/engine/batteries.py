@@ -1,0 +1,330 @@
+"""The batteries' part of an iteration: tridiagonal systems, and what they say about powers.
+
+With h the pull of a variable (see `boxes`), y the value of stored energy and m the prices of the
+groups above, the Newton step of a battery is
+
+    dc = −(h_c − a·dy + dm)/θc      dd = −(h_d + b·dy − dm)/θd
+    ds_t = −(h_s + dy_t − λ_{t+1}·dy_{t+1})/θs      K·dy = q + F·dm      F = a/θc + b/θd
+
+with K tridiagonal: K_tt = g_t + w_t + λ_t²·w_{t−1}, K_{t,t+1} = −λ_{t+1}·w_t, g = a²/θc + b²/θd,
+w = 1/θs. Pivots written as K minus something cancel when θ is spread; the recurrences below hold
+no subtraction (on inverses of tridiagonal matrices: Meurant, SIAM J. Matrix Anal. Appl. 13, 1992).
+
+All compiled functions that call each other stand in this one file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from twins.jit import compiled
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from optimizer.engine.boxes import Box
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+    Flags = npt.NDArray[np.bool_]
+
+CHARGE, DISCHARGE, ENERGY = 0, 1, 2
+"""Places of a battery's three variables in the second axis of its box."""
+
+
+class Cells(NamedTuple):
+    """Batteries, one row each; T intervals.
+
+    Beside it stand two boxes: charge, discharge and energy at the instants 1 to T, shape (n, 3, T),
+    and the further pieces of energies that have several slopes, shape (k,).
+    Attributes:
+        gain: shape (n, T), kWh stored by a kW of charging: a.
+        drain: shape (n, T), kWh taken by a kW of discharging: b.
+        kept: shape (n, T), share of the energy left after an interval: λ.
+        inflow: shape (n, T), kWh; the first interval's holds what is left of the first energy too.
+        value: shape (n, T), multiplier of the balance: y.
+        value_step: shape (n, T).
+        miss: shape (n, T), residual of the balance.
+        spread: shape (n, T), 1/θ of the energy with all its pieces: w.
+        ratio: shape (n, T), λ w/(w + ρ): what a row of the factor passes on.
+        pivot: shape (n, T), 1/(w + ρ).
+        piece_at: shape (k,), intervals of the pieces, which are sorted by battery.
+        piece_start: shape (n + 1,), first piece of each battery.
+    """
+
+    gain: Floats
+    drain: Floats
+    kept: Floats
+    inflow: Floats
+    value: Floats
+    value_step: Floats
+    miss: Floats
+    spread: Floats
+    ratio: Floats
+    pivot: Floats
+    piece_at: Ints
+    piece_start: Ints
+
+
+class Blocks(NamedTuple):
+    """Runs of batteries under one node: the unit of parallel work, whatever the number of threads.
+
+    Attributes:
+        start, stop: shape (B,), rows of the batteries.
+        node: shape (B,), the node they hang under.
+        part: shape (B,), the independent part they belong to.
+        coupled: shape (B,), whether any row holds the node.
+        response: shape (B, T, T), upper triangle of Σ [diag(1/θc + 1/θd) − F K⁻¹ F].
+        flow: shape (B, T), what the batteries' powers do at unchanged prices of groups.
+        net: shape (B, T), Σ (c − d).
+        missed: shape (B,), Σ |miss · value|.
+    """
+
+    start: Ints
+    stop: Ints
+    node: Ints
+    part: Ints
+    coupled: Flags
+    response: Floats
+    flow: Floats
+    net: Floats
+    missed: Floats
+
+
+@compiled
+def factor(g: Floats, w: Floats, kept: Floats, ratio: Floats, pivot: Floats) -> None:
+    """Inverse pivots 1/(w + ρ) and ratios λ w/(w + ρ) of K, by the forward recurrence."""
+    last = g.size - 1
+    rho = g[0]
+    for t in range(last):
+        pivot[t] = 1.0 / (w[t] + rho)
+        share = w[t] * pivot[t]
+        ratio[t] = kept[t + 1] * share
+        rho = g[t + 1] + kept[t + 1] * kept[t + 1] * share * rho
+    pivot[last] = 1.0 / (w[last] + rho)
+    ratio[last] = 0.0
+
+
+@compiled
+def invert_diagonal(
+    g: Floats, w: Floats, kept: Floats, pivot: Floats, diagonal: Floats, others: Floats
+) -> None:
+    """K⁻¹_tt = 1/(g + ℓ) and ℓ = L + R, by both recurrences."""
+    last = g.size - 1
+    back = w[last]
+    others[last] = back
+    for t in range(last, 0, -1):
+        sigma = g[t] + back
+        back = w[t - 1] * sigma / (kept[t] * kept[t] * w[t - 1] + sigma)
+        others[t - 1] = back
+    ahead = 0.0
+    for t in range(last + 1):
+        others[t] += ahead
+        diagonal[t] = 1.0 / (g[t] + others[t])
+        if t < last:
+            ahead = kept[t + 1] * kept[t + 1] * w[t] * (g[t] + ahead) * pivot[t]
+
+
+@compiled
+def solve_tridiagonal(ratio: Floats, pivot: Floats, x: Floats) -> None:
+    """x ← K⁻¹ x."""
+    for t in range(1, x.size):
+        x[t] += ratio[t - 1] * x[t - 1]
+    x[-1] *= pivot[-1]
+    for t in range(x.size - 2, -1, -1):
+        x[t] = x[t] * pivot[t] + ratio[t] * x[t + 1]
+
+
+@compiled
+def add_response(
+    force: Floats, own: Floats, ratio: Floats, diagonal: Floats, reach: Floats, response: Floats
+) -> None:
+    """Upper triangle of the response += diag(own) − what of F K⁻¹ F lies off the diagonal.
+
+    Off the diagonal K⁻¹_tj = ratio_t · K⁻¹_{t+1,j}; `reach` is one row of it, times F.
+    """
+    last = force.size - 1
+    for j in range(last + 1):
+        reach[j] = diagonal[j] * force[j]
+        response[j, j] += own[j]
+    for t in range(last - 1, -1, -1):
+        step, here = ratio[t], force[t]
+        ahead, row = reach[t + 1 :], response[t, t + 1 :]
+        for j in range(ahead.size):
+            ahead[j] *= step
+            row[j] -= here * ahead[j]
+
+
+@compiled
+def factorise(
+    cells: Cells, box: Box, pieces: Box, blocks: Blocks, done: Flags, first: int, last: int
+) -> None:
+    """Factors of every K, residuals of the balances, responses and nets of the blocks."""
+    count = cells.gain.shape[1]
+    for block in range(first, last):
+        if done[blocks.part[block]]:
+            continue
+        response = blocks.response[block] if blocks.coupled[block] else blocks.response[0]
+        g, force, own = np.empty(count), np.empty(count), np.empty(count)
+        diagonal, others, reach = np.empty(count), np.empty(count), np.empty(count)
+        if blocks.coupled[block]:
+            response[:, :] = 0.0
+        blocks.net[block, :] = 0.0
+        missed = 0.0
+        for i in range(blocks.start[block], blocks.stop[block]):
+            a, b, w, kept = cells.gain[i], cells.drain[i], cells.spread[i], cells.kept[i]
+            charge, discharge = box.inverse[i, 0], box.inverse[i, 1]
+            w[:] = box.inverse[i, 2]
+            for k in range(cells.piece_start[i], cells.piece_start[i + 1]):
+                w[cells.piece_at[k]] += pieces.inverse[k]
+            for t in range(count):
+                g[t] = a[t] * a[t] * charge[t] + b[t] * b[t] * discharge[t]
+            factor(g, w, kept, cells.ratio[i], cells.pivot[i])
+            missed += _residual(cells, box, pieces, i, blocks.net[block])
+            if not blocks.coupled[block]:
+                continue
+            invert_diagonal(g, w, kept, cells.pivot[i], diagonal, others)
+            for t in range(count):
+                force[t] = a[t] * charge[t] + b[t] * discharge[t]
+                # 1/θc + 1/θd − F²/(g + ℓ), multiplied out: nothing cancels.
+                both = (a[t] - b[t]) * (a[t] - b[t]) * charge[t] * discharge[t]
+                own[t] = (both + others[t] * (charge[t] + discharge[t])) * diagonal[t]
+            add_response(force, own, cells.ratio[i], diagonal, reach, response)
+        blocks.missed[block] = missed
+
+
+@compiled
+def _residual(cells: Cells, box: Box, part: Box, i: int, net: Floats) -> float:
+    """Miss s_t − λ s_{t−1} − a c + b d − inflow of a battery; its net power is added to `net`."""
+    miss = cells.miss[i]
+    for t in range(miss.size):
+        miss[t] = box.low[i, 2, t] + box.free[i, 2, t] * box.above[i, 2, t]
+    for k in range(cells.piece_start[i], cells.piece_start[i + 1]):
+        miss[cells.piece_at[k]] += part.low[k] + part.free[k] * part.above[k]
+    before, cost = 0.0, 0.0
+    for t in range(miss.size):
+        charge = box.low[i, 0, t] + box.free[i, 0, t] * box.above[i, 0, t]
+        discharge = box.low[i, 1, t] + box.free[i, 1, t] * box.above[i, 1, t]
+        net[t] += charge - discharge
+        moved = cells.gain[i, t] * charge - cells.drain[i, t] * discharge + cells.inflow[i, t]
+        energy = miss[t]
+        miss[t] = energy - cells.kept[i, t] * before - moved
+        cost += abs(miss[t] * cells.value[i, t])
+        before = energy
+    return cost
+
+
+@compiled
+def _add_prices(
+    cells: Cells, box: Box, part: Box, i: int, value: Floats, price: Floats, with_cost: float
+) -> None:
+    """pull += what values and group prices add to the reduced costs, and the costs themselves."""
+    pull, cost = box.pull[i], box.cost[i]
+    gain, drain, kept = cells.gain[i], cells.drain[i], cells.kept[i]
+    last = value.size - 1
+    for t in range(last + 1):
+        pull[0, t] += with_cost * cost[0, t] - gain[t] * value[t] + price[t]
+        pull[1, t] += with_cost * cost[1, t] + drain[t] * value[t] - price[t]
+        pull[2, t] += with_cost * cost[2, t] + value[t]
+    for t in range(last):
+        pull[2, t] -= kept[t + 1] * value[t + 1]
+    for k in range(cells.piece_start[i], cells.piece_start[i + 1]):
+        t = cells.piece_at[k]
+        part.pull[k] += with_cost * part.cost[k] + value[t]
+        if t < last:
+            part.pull[k] -= kept[t + 1] * value[t + 1]
+
+
+@compiled
+def _right_hand_side(cells: Cells, box: Box, part: Box, i: int, q: Floats) -> None:
+    """q = miss − H_t + λ H_{t−1} + a h_c/θc − b h_d/θd with H = Σ h/θ over the energy's parts."""
+    pull, inverse = box.pull[i], box.inverse[i]
+    for t in range(q.size):
+        q[t] = pull[2, t] * inverse[2, t]
+    for k in range(cells.piece_start[i], cells.piece_start[i + 1]):
+        q[cells.piece_at[k]] += part.pull[k] * part.inverse[k]
+    before = 0.0
+    for t in range(q.size):
+        here = q[t]
+        q[t] = cells.miss[i, t] - here + cells.kept[i, t] * before
+        q[t] += cells.gain[i, t] * pull[0, t] * inverse[0, t]
+        q[t] -= cells.drain[i, t] * pull[1, t] * inverse[1, t]
+        before = here
+
+
+@compiled
+def respond(
+    cells: Cells,
+    box: Box,
+    pieces: Box,
+    blocks: Blocks,
+    price: Floats,
+    done: Flags,
+    first: int,
+    last: int,
+) -> None:
+    """Steps of values at unchanged group prices, and the flows that go with them.
+
+    The pull of every cell becomes its h; `price` is the sum of the prices above, by node.
+    """
+    for block in range(first, last):
+        if done[blocks.part[block]]:
+            continue
+        flow, above = blocks.flow[block], price[blocks.node[block]]
+        flow[:] = 0.0
+        for i in range(blocks.start[block], blocks.stop[block]):
+            q, inverse, pull = cells.value_step[i], box.inverse[i], box.pull[i]
+            _add_prices(cells, box, pieces, i, cells.value[i], above, 1.0)
+            _right_hand_side(cells, box, pieces, i, q)
+            solve_tridiagonal(cells.ratio[i], cells.pivot[i], q)
+            if not blocks.coupled[block]:
+                continue
+            for t in range(q.size):
+                # −(h_c − a dy)/θc + (h_d + b dy)/θd
+                flow[t] += (cells.gain[i, t] * q[t] - pull[0, t]) * inverse[0, t]
+                flow[t] += (cells.drain[i, t] * q[t] + pull[1, t]) * inverse[1, t]
+
+
+@compiled
+def follow(
+    cells: Cells,
+    box: Box,
+    pieces: Box,
+    blocks: Blocks,
+    price_step: Floats,
+    done: Flags,
+    first: int,
+    last: int,
+) -> None:
+    """Steps of values with those of the group prices, and the pull that all of them leave."""
+    count = cells.gain.shape[1]
+    for block in range(first, last):
+        if done[blocks.part[block]]:
+            continue
+        moved, more = price_step[blocks.node[block]], np.empty(count)
+        for i in range(blocks.start[block], blocks.stop[block]):
+            if blocks.coupled[block]:
+                inverse = box.inverse[i]
+                for t in range(count):
+                    force = cells.gain[i, t] * inverse[0, t] + cells.drain[i, t] * inverse[1, t]
+                    more[t] = force * moved[t]
+                solve_tridiagonal(cells.ratio[i], cells.pivot[i], more)
+                for t in range(count):
+                    cells.value_step[i, t] += more[t]
+            _add_prices(cells, box, pieces, i, cells.value_step[i], moved, 0.0)
+
+
+@compiled
+def move_values(
+    cells: Cells, blocks: Blocks, done: Flags, dual: Floats, first: int, last: int
+) -> None:
+    """Take the step of the values of energy; `dual` is its length by part."""
+    for block in range(first, last):
+        part = blocks.part[block]
+        if done[part]:
+            continue
+        for i in range(blocks.start[block], blocks.stop[block]):
+            for t in range(cells.value.shape[1]):
+                cells.value[i, t] += dual[part] * cells.value_step[i, t]

@@ -1,0 +1,176 @@
+"""Solve a dispatch problem of continuous batteries by the structured interior-point method."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optimizer.breaches import find_breaches
+from optimizer.certificate import certify
+from optimizer.engine import cleaning
+from optimizer.engine.boxes import value_of
+from optimizer.engine.loop import Outcome, Team, Work, iterate
+from optimizer.engine.presolve import make_fleet, plan_work
+from optimizer.engine.prices import empty_multipliers, set_target_prices, share_group_prices
+from optimizer.plan import Plan, SolverReport, Status, StopReason
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from optimizer.engine.presolve import Fleet
+    from optimizer.plan import Multipliers
+    from optimizer.problem import DispatchProblem
+
+    Floats = npt.NDArray[np.float64]
+
+NAME = "structured interior point"
+_SHARE_OF_GAP = 0.2
+"""The loop goes this much further than the gap that is asked: the rest is for cleaning the plan."""
+
+
+@dataclass
+class _Answer:
+    """What is collected from the pieces of work."""
+
+    charge: Floats
+    discharge: Floats
+    generation: Floats
+    price: Floats
+    net: Floats
+    multipliers: Multipliers
+    outcomes: list[Outcome] = field(default_factory=list)
+    columns: int = 0
+    rows: int = 0
+
+
+def solve_structured(
+    problem: DispatchProblem,
+    *,
+    gap: float = 1e-4,
+    time_limit_s: float | None = None,
+    threads: int | None = None,
+) -> Plan:
+    """The cheapest plan of continuous batteries, with its certificate.
+
+    Args:
+        problem: what is asked; see `optimizer.engine.features` for what is carried.
+        gap: as in `Certificate.gap`.
+        time_limit_s: the best plan so far is returned at the limit.
+        threads: all that the machine has if None. The answer's bits do not depend on them.
+    """
+    started = time.perf_counter()
+    seconds: dict[str, float] = defaultdict(float)
+    fleet = make_fleet(problem)
+    answer = _empty(fleet)
+    seconds["build"] += time.perf_counter() - started
+    count = threads or os.cpu_count() or 1
+
+    def late() -> bool:
+        return time_limit_s is not None and time.perf_counter() - started > time_limit_s
+
+    def run(work: Work, team: Team) -> None:
+        answer.outcomes.append(iterate(work, _SHARE_OF_GAP * gap, late, team))
+        _collect(fleet, work, answer)
+
+    with ThreadPoolExecutor(count) as pool:
+        plans = plan_work(fleet)
+        at = time.perf_counter()
+        if len(plans) < 2 * count:
+            team = Team(pool if count > 1 else None, count)
+            for one in plans:
+                run(one(), team)
+        else:
+            list(pool.map(lambda one: run(one(), Team(None, 1)), plans))
+        seconds["solve"] += time.perf_counter() - at
+    return _finish(fleet, answer, gap, late(), seconds)
+
+
+def _empty(fleet: Fleet) -> _Answer:
+    shape = fleet.problem.shape
+    return _Answer(
+        charge=np.zeros(shape),
+        discharge=np.zeros(shape),
+        generation=np.zeros((len(fleet.problem.generators), shape[1])),
+        price=fleet.tree.price.copy(),
+        net=fleet.tree.fixed.copy(),
+        multipliers=empty_multipliers(fleet.problem),
+    )
+
+
+def _collect(fleet: Fleet, work: Work, answer: _Answer) -> None:
+    cells, count = work.cells, len(fleet.problem.batteries)
+    value = value_of(work.box)
+    energy = np.ascontiguousarray(value[:, 2])
+    owner = np.repeat(np.arange(len(work.rows)), np.diff(cells.piece_start))
+    np.add.at(energy, (owner, cells.piece_at), value_of(work.pieces))
+    mine = work.rows < count
+    rows = work.rows[mine]
+    b, yields = fleet.problem.batteries, fleet.yields[rows, None]
+    inside = np.clip(energy[mine], b.energy_kwh_min[rows, 1:], b.energy_kwh_max[rows, 1:])
+    charge, discharge = np.zeros_like(inside), np.zeros_like(inside)
+    cleaning.follow_energy(
+        np.where(yields, energy[mine], inside),
+        cells.gain[mine], cells.drain[mine], cells.kept[mine], cells.inflow[mine],
+        b.p_charge_kw_max[rows], b.p_discharge_kw_max[rows], charge, discharge, 0, len(rows),
+    )  # fmt: skip
+    answer.charge[rows], answer.discharge[rows] = charge, discharge
+    answer.multipliers.energy_value_per_kwh[rows] = cells.value[mine]
+    table, units = fleet.problem.generators, work.rows[~mine] - count
+    answer.generation[units] = np.clip(
+        value[~mine, 1], table.p_kw_min[units], table.p_kw_available[units]
+    )
+    answer.price[work.nodes_at] = work.nodes.price
+    answer.net[work.nodes_at] = work.nodes.net + work.nodes.fixed
+    answer.columns += int(sum(box.free.sum() for box, _ in work.boxes))
+    answer.rows += cells.value.size + int(work.nodes.is_row.sum())
+
+
+def _finish(
+    fleet: Fleet, answer: _Answer, gap: float, is_late: bool, seconds: dict[str, float]
+) -> Plan:
+    problem = fleet.problem
+    at = time.perf_counter()
+    powers = (answer.charge, answer.discharge, answer.generation)
+    cleaning.mend_nets(problem, fleet.tree, answer.price, answer.net, powers)
+    share_group_prices(problem, fleet.tree, answer.price, answer.net, answer.multipliers)
+    b, step_h = problem.batteries, problem.grid.step_h
+    energy = np.empty((len(b), len(step_h) + 1))
+    energy[:, 0] = b.energy_kwh_initial
+    flow = b.efficiency_charge * answer.charge
+    flow -= answer.discharge / b.efficiency_discharge
+    cleaning.store_energy(energy, flow, problem.energy_after_loss, b.inflow_kw, step_h)
+    set_target_prices(problem, energy, answer.multipliers)
+    breaches = find_breaches(problem, *powers, energy)
+    seconds["extract"] += time.perf_counter() - at
+    plan = Plan(
+        problem=problem,
+        p_charge_kw=answer.charge,
+        p_discharge_kw=answer.discharge,
+        energy_kwh=energy,
+        generation_kw=answer.generation,
+        status=Status.FEASIBLE,
+        stop_reason=StopReason.TIME_LIMIT if is_late else StopReason.GAP_REACHED,
+        breaches=breaches,
+        multipliers=answer.multipliers,
+    )
+    at = time.perf_counter()
+    certificate = certify(plan)
+    seconds["certify"] += time.perf_counter() - at
+    report = SolverReport(
+        name=NAME,
+        columns=answer.columns,
+        rows=answer.rows,
+        nonzeros=0,
+        binaries=0,
+        rounds=max((one.iterations for one in answer.outcomes), default=0),
+        bound=float("nan"),
+        seconds=dict(seconds),
+    )
+    status = Status.OPTIMAL if certificate.gap <= gap else Status.FEASIBLE
+    return replace(plan, certificate=certificate, status=status, solver=report)

@@ -1,0 +1,98 @@
+"""What a dispatch problem can hold, and which way of solving carries it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from optimizer.engine import slopes
+from optimizer.formulation import needs_binary
+
+if TYPE_CHECKING:
+    from optimizer.problem import DispatchProblem
+
+NOT_CARRIED = "—"
+
+
+class Feature(NamedTuple):
+    """One thing that a problem may hold.
+
+    Attributes:
+        name: as it is said in errors and in the documentation.
+        monolith: the module of the formulation that adds it.
+        engine: how the structured solver carries it, or `NOT_CARRIED`.
+        certificate: the term of the bound that prices it.
+    """
+
+    name: str
+    monolith: str
+    engine: str
+    certificate: str
+
+
+FEATURES: tuple[Feature, ...] = (
+    Feature("energy balance with losses", "battery", "tridiagonal rows", "balance terms"),
+    Feature("energy band by time", "battery", "boxes of energy", "energy at best"),
+    Feature("power limits by time", "battery", "boxes of power", "power at best"),
+    Feature("inflow and usage", "battery", "right-hand side of the balance", "constant"),
+    Feature("wear", "objective", "cost of power", "power at best"),
+    Feature("a band that cannot be kept", "battery", "pieces of energy", "energy at best"),
+    Feature("target at the end of an interval", "battery", "pieces of energy", "target terms"),
+    Feature("target inside an interval", "battery", NOT_CARRIED, "target terms"),
+    Feature("value of the energy left", "end_value", "pieces of the last energy", "energy at best"),
+    Feature("rising value of the energy left", "end_value", NOT_CARRIED, "energy at best"),
+    Feature("ramp limit", "battery", NOT_CARRIED, "ramp terms"),
+    Feature("cycle cap a day", "battery", NOT_CARRIED, "cycle terms"),
+    Feature("least power", "discrete", NOT_CARRIED, "power at best"),
+    Feature("equal steps of power", "discrete", NOT_CARRIED, "power at best"),
+    Feature("prices that reward charging and discharging at once", "exclusion", NOT_CARRIED,
+            "power at best"),
+    Feature("curtailable generation", "network", "rows without energy", "generators at best"),
+    Feature("meter with one price", "objective", "cost of power", "node prices"),
+    Feature("meter with two prices", "network", "pieces of a net", "meters at best"),
+    Feature("meter that earns more than it pays", "network", NOT_CARRIED, "meters at best"),
+    Feature("firm limit", "limit", "pieces of a net", "limit constants"),
+    Feature("limit with a price per kWh", "limit", "pieces of a net", "limit constants"),
+    Feature("limit with a price per kW", "limit", NOT_CARRIED, "limit constants"),
+    Feature("groups inside groups", "network", "elimination up the tree", "node prices"),
+)  # fmt: skip
+"""Each with the three places that must know it; no cell is empty."""
+
+
+class UnsupportedFeatureError(ValueError):
+    """The structured solver does not carry something; `features` names all of it."""
+
+    def __init__(self, name: str, features: tuple[str, ...]) -> None:
+        self.features = features
+        super().__init__(
+            f"{name}: the structured solver does not carry {', '.join(features)}; "
+            "solver='monolith' does"
+        )
+
+
+def not_carried(problem: DispatchProblem) -> tuple[str, ...]:
+    """Names of the features of `problem` that the structured solver does not carry."""
+    b, groups, targets = problem.batteries, problem.groups, problem.targets
+    ramped = np.isfinite(b.ramp_up_kw_per_h) | np.isfinite(b.ramp_down_kw_per_h)
+    earns_more = groups.price_export_per_kwh > groups.price_import_per_kwh
+    found = {
+        "target inside an interval": (targets.share < 1.0).any(),
+        "rising value of the energy left": _has_rising_end(problem),
+        "ramp limit": ramped.any(),
+        "cycle cap a day": np.isfinite(b.cycles_per_day_max).any(),
+        "least power": ((b.p_charge_kw_min > 0) | (b.p_discharge_kw_min > 0)).any(),
+        "equal steps of power": (b.power_levels > 0).any(),
+        "prices that reward charging and discharging at once": needs_binary(problem).any(),
+        "meter that earns more than it pays": earns_more[groups.is_site].any(),
+        "limit with a price per kW": (problem.limits.breach_price_per_kw > 0).any(),
+    }
+    return tuple(name for name, is_there in found.items() if is_there)
+
+
+def _has_rising_end(problem: DispatchProblem) -> bool:
+    """Energy beyond pieces of negative value is worth nothing, which is more."""
+    b = problem.batteries
+    falls = (b.end_value_per_kwh < 0) & (b.end_value_kwh > 0)
+    reaches = b.end_value_kwh.sum(axis=1) >= b.energy_kwh_max[:, -1]
+    return bool((falls.any(axis=1) & ~(reaches | slopes.has_linear_end(problem))).any())

@@ -1,0 +1,236 @@
+"""The interior-point loop over one piece of work: predictor, corrector, steps, stop.
+
+Parts that share no row have steps and a stop of their own.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from optimizer.engine import batteries, boxes, nodes
+from optimizer.engine.boxes import BY_BOTH, BY_PRICE, BY_STEP, GAP, STEP_DUAL, STEP_PRIMAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    import numpy.typing as npt
+
+    from optimizer.engine.batteries import Blocks, Cells
+    from optimizer.engine.boxes import Box, Runs
+    from optimizer.engine.nodes import Nodes
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+
+ITERATIONS_MAX = 100
+_BACK_FROM_BOUND = 0.995
+_STALL = 1e-10
+
+
+@dataclass(frozen=True)
+class Team:
+    """Threads that share the turns of a kernel.
+
+    Turns are independent and write to places of their own; every sum over turns is taken
+    afterwards in one order. So the bits do not depend on the number of threads.
+    """
+
+    pool: Executor | None
+    threads: int
+
+    def share(self, turns: int, kernel: Callable[..., None], *args: Any) -> None:
+        """Run ``kernel(*args, first, last)`` over all turns."""
+        if self.pool is None or turns < self.threads:
+            kernel(*args, 0, turns)
+            return
+        edges = [turns * at // self.threads for at in range(self.threads + 1)]
+        runs = [
+            self.pool.submit(kernel, *args, first, last)
+            for first, last in itertools.pairwise(edges)
+        ]
+        for run in runs:
+            run.result()
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """Batteries and groups that are solved in one go, in any number of independent parts.
+
+    Attributes:
+        cells, blocks, nodes: the state beside the boxes; see there.
+        box, pieces, net_box: boxes of the batteries, of further pieces of energy, and of nets.
+        levels: nodes by height in the tree, the lowest first.
+        boxes: every box, flat, with its runs.
+        parts: number of independent parts.
+        bounds: shape (parts,), bounds of each part: what Σxz is shared over.
+        scale: shape (parts,), money that a part's gap is measured against.
+        rows: the fleet's rows (batteries, then generators) of the cells.
+        nodes_at: place of each node in the tree.
+    """
+
+    cells: Cells
+    blocks: Blocks
+    nodes: Nodes
+    box: Box
+    pieces: Box
+    net_box: Box
+    levels: tuple[Ints, ...]
+    boxes: tuple[tuple[Box, Runs], ...]
+    parts: int
+    bounds: Floats
+    scale: Floats
+    rows: Ints
+    nodes_at: Ints
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a loop ended.
+
+    Attributes:
+        iterations: of the slowest part.
+        gap: Σxz and residuals at their prices, in money, over all parts.
+        mended: Cholesky pivots that had to be mended.
+        finished: whether every part came as close as was asked.
+    """
+
+    iterations: int
+    gap: float
+    mended: int
+    finished: bool
+
+
+def iterate(work: Work, tolerance: float, stop: Callable[[], bool], team: Team) -> Outcome:
+    """Solve to a gap of `tolerance` times each part's scale; the state is changed in place.
+
+    Args:
+        work: started boxes.
+        tolerance: relative to `Work.scale`.
+        stop: asked before each iteration; ends the loop early.
+        team: the threads that share one iteration.
+    """
+    done = np.zeros(work.parts, dtype=bool)
+    sums = [np.zeros((runs.start.size, 6)) for _, runs in work.boxes]
+    gap = np.full(work.parts, np.inf)
+    iterations = 0
+    while not done.all() and iterations < ITERATIONS_MAX and not stop():
+        _factorise(work, team, done)
+        _direct(work, team, done)
+        for (box, runs), found in zip(work.boxes, sums, strict=True):
+            team.share(runs.start.size, boxes.predict, box, runs, done, found)
+        alive = ~done
+        gap[alive] = (_added(work, sums, GAP) + _missed(work))[alive]
+        done |= gap <= tolerance * work.scale
+        primal, dual = _lengths(work, sums, done, 1.0)
+        target = _centring(work, sums, primal, dual)
+        for box, runs in work.boxes:
+            team.share(runs.start.size, boxes.centre, box, runs, done, target)
+        _direct(work, team, done)
+        for (box, runs), found in zip(work.boxes, sums, strict=True):
+            team.share(runs.start.size, boxes.measure, box, runs, done, target, found)
+        primal, dual = _lengths(work, sums, done, _BACK_FROM_BOUND)
+        _move(work, team, done, target, primal, dual)
+        # A part that no longer moves is as good as it gets in this arithmetic.
+        done |= (primal < _STALL) & (dual < _STALL)
+        iterations += 1
+    finished = bool((gap <= tolerance * work.scale).all())
+    return Outcome(iterations, float(gap.sum()), int(work.nodes.mended.sum()), finished)
+
+
+def _factorise(work: Work, team: Team, done: npt.NDArray[np.bool_]) -> None:
+    for box, runs in work.boxes:
+        team.share(runs.start.size, boxes.invert, box, runs, done)
+    team.share(
+        work.blocks.start.size,
+        batteries.factorise,
+        work.cells,
+        work.box,
+        work.pieces,
+        work.blocks,
+        done,
+    )
+    for level in work.levels:
+        nodes.gather(work.nodes, work.net_box, level, work.blocks.response, work.blocks.net, done)
+
+
+def _direct(work: Work, team: Team, done: npt.NDArray[np.bool_]) -> None:
+    """Newton steps of all prices, and the pull that they leave on every box."""
+    team.share(
+        work.blocks.start.size,
+        batteries.respond,
+        work.cells,
+        work.box,
+        work.pieces,
+        work.blocks,
+        work.nodes.total,
+        done,
+    )
+    for level in work.levels:
+        nodes.climb(work.nodes, work.net_box, level, work.blocks.flow, done)
+    for level in reversed(work.levels):
+        nodes.descend(work.nodes, work.net_box, level, done)
+    team.share(
+        work.blocks.start.size,
+        batteries.follow,
+        work.cells,
+        work.box,
+        work.pieces,
+        work.blocks,
+        work.nodes.total_step,
+        done,
+    )
+
+
+def _move(
+    work: Work,
+    team: Team,
+    done: npt.NDArray[np.bool_],
+    target: Floats,
+    primal: Floats,
+    dual: Floats,
+) -> None:
+    for box, runs in work.boxes:
+        team.share(runs.start.size, boxes.move, box, runs, done, target, primal, dual)
+    team.share(work.blocks.start.size, batteries.move_values, work.cells, work.blocks, done, dual)
+    nodes.move_prices(work.nodes, done, dual, 0, work.nodes.parent.size)
+
+
+def _added(work: Work, sums: list[Floats], column: int) -> Floats:
+    """A column of the sums, by part, always added in the same order."""
+    total = np.zeros(work.parts)
+    for (_, runs), found in zip(work.boxes, sums, strict=True):
+        total += np.bincount(runs.part, found[:, column], work.parts)
+    return total
+
+
+def _missed(work: Work) -> Floats:
+    """Residuals at their prices: what a mended plan may still cost."""
+    missed = np.bincount(work.blocks.part, work.blocks.missed, work.parts)
+    return np.asarray(missed + np.bincount(work.nodes.part, work.nodes.missed, work.parts))
+
+
+def _lengths(
+    work: Work, sums: list[Floats], done: npt.NDArray[np.bool_], back: float
+) -> tuple[Floats, Floats]:
+    """Step lengths by part: up to 1, and `back` of the way to the nearest bound."""
+    found = []
+    for column in (STEP_PRIMAL, STEP_DUAL):
+        longest = np.full(work.parts, boxes.LONGEST)
+        for (_, runs), values in zip(work.boxes, sums, strict=True):
+            np.minimum.at(longest, runs.part, values[:, column])
+        found.append(np.where(done, 1.0, np.minimum(1.0, back * longest)))
+    return found[0], found[1]
+
+
+def _centring(work: Work, sums: list[Floats], primal: Floats, dual: Floats) -> Floats:
+    """σμ with Mehrotra's σ = (μ after the predictor / μ)³."""
+    now = _added(work, sums, GAP)
+    after = now + primal * _added(work, sums, BY_STEP) + dual * _added(work, sums, BY_PRICE)
+    after += primal * dual * _added(work, sums, BY_BOTH)
+    share = np.clip(after / np.where(now > 0, now, 1.0), 0.0, 1.0)
+    return np.asarray(share**3 * now / np.maximum(work.bounds, 1.0))

@@ -1,0 +1,132 @@
+"""The engine's prices as the multipliers of the problem's own rows.
+
+A group's one price is the slope of all that its net costs: the meter first, then its limits, those
+that bind first before the others, each up to the price of its breach.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optimizer.engine.slopes import end_slope, has_two_prices
+from optimizer.plan import Multipliers
+from optimizer.problem import NO_GROUP
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from optimizer.engine.tree import Tree
+    from optimizer.problem import DispatchProblem
+
+    Floats = npt.NDArray[np.float64]
+
+_AT_ZERO_KW = 1e-3
+_AT_EDGE_KWH = 1e-4
+
+
+def empty_multipliers(problem: DispatchProblem) -> Multipliers:
+    """Room for the prices of every row; a meter with one price has that."""
+    (batteries, intervals), groups = problem.shape, problem.groups
+    limits, targets = len(problem.limits), len(problem.targets)
+    site = np.where(groups.is_site[:, None], groups.price_import_per_kwh, np.nan)
+    return Multipliers(
+        energy_value_per_kwh=np.zeros((batteries, intervals)),
+        site_price_per_kwh=site,
+        limit_max_per_kw=np.zeros((limits, intervals)),
+        limit_min_per_kw=np.zeros((limits, intervals)),
+        ramp_up_per_kw=np.zeros((batteries, intervals)),
+        ramp_down_per_kw=np.zeros((batteries, intervals)),
+        cycles_per_kwh=np.zeros((batteries, int(problem.days[-1]) + 1)),
+        target_min_per_kwh=np.zeros(targets),
+        target_max_per_kwh=np.zeros(targets),
+    )
+
+
+def share_group_prices(
+    problem: DispatchProblem, tree: Tree, price: Floats, net: Floats, found: Multipliers
+) -> None:
+    """Split the price of each node of the tree, in place.
+
+    Args:
+        problem: what is asked.
+        tree: groups with rows.
+        price: shape (m, T), per kW and interval.
+        net: shape (m, T), of the solution, kW.
+        found: is filled in.
+    """
+    limits, step_h = problem.limits, problem.grid.step_h
+    per_kwh = np.where(limits.is_firm, problem.firm_price_per_kwh, limits.breach_price_per_kwh)
+    two = has_two_prices(problem)
+    mine: dict[int, list[int]] = {}
+    for limit, group in enumerate(limits.group.tolist()):
+        mine.setdefault(group, []).append(limit)
+    for node, group in enumerate(tree.group.tolist()):
+        rest = price[node].copy()
+        if group != NO_GROUP and two[group]:
+            meter = _meter_price(problem, group, rest / step_h, net[node])
+            found.site_price_per_kwh[group] = meter
+            rest -= meter * step_h
+        rows = np.array(mine.get(group, []), dtype=np.int64)
+        _share(limits.p_kw_max[rows], rest, per_kwh[rows], step_h, found.limit_max_per_kw, rows)
+        _share(-limits.p_kw_min[rows], -rest, per_kwh[rows], step_h, found.limit_min_per_kw, rows)
+
+
+def _meter_price(problem: DispatchProblem, group: int, price: Floats, net: Floats) -> Floats:
+    """Import price where the meter draws, export price where it feeds, else what is between."""
+    buy = problem.groups.price_import_per_kwh[group]
+    sell = problem.groups.price_export_per_kwh[group]
+    between = np.clip(price, sell, buy)
+    return np.where(net > _AT_ZERO_KW, buy, np.where(net < -_AT_ZERO_KW, sell, between))
+
+
+def _share(
+    edge: Floats,
+    rest: Floats,
+    per_kwh: Floats,
+    step_h: Floats,
+    found: Floats,
+    rows: npt.NDArray[np.int64],
+) -> None:
+    """Give the positive part of `rest` to the limits, the tightest of each interval first."""
+    left = np.maximum(rest, 0.0)
+    for rank in range(len(rows)):
+        pick = np.argsort(edge, axis=0, kind="stable")[rank]
+        at = np.arange(len(left))
+        has = np.isfinite(edge[pick, at])
+        given = np.where(has, np.minimum(left, per_kwh[pick] * step_h), 0.0)
+        found[rows[pick], at] = given
+        left = left - given
+
+
+def set_target_prices(problem: DispatchProblem, energy: Floats, found: Multipliers) -> None:
+    """Prices of targets from the fall of the value of energy at their instants, in place.
+
+    A missed target has its breach price, a kept one none; where the energy stands at its edge it
+    owes what the values before and after leave open.
+    """
+    targets, value = problem.targets, found.energy_value_per_kwh
+    if not len(targets):
+        return
+    last = len(problem.grid) - 1
+    row, at = targets.battery, targets.interval
+    later = np.minimum(at + 1, last)
+    after = problem.energy_after_loss[row, later] * value[row, later]
+    reached = energy[row, at + 1]
+    final = end_slope(problem, row, reached[:, None])[:, 0]
+    fall = value[row, at] - np.where(at < last, after, final)
+    price = np.where(targets.is_firm, problem.firm_price_per_kwh, targets.breach_price_per_kwh)
+    # Missed targets of the same instant take their share of the fall first.
+    short = np.where(targets.energy_kwh_min - reached > _AT_EDGE_KWH, price, 0.0)
+    short -= np.where(reached - targets.energy_kwh_max > _AT_EDGE_KWH, price, 0.0)
+    taken = np.zeros(problem.shape)
+    np.add.at(taken, (row, at), short)
+    fall = fall - taken[row, at]
+    for sign, edge, prices in (
+        (1.0, targets.energy_kwh_min, found.target_min_per_kwh),
+        (-1.0, targets.energy_kwh_max, found.target_max_per_kwh),
+    ):
+        missing = sign * (edge - reached)
+        at_edge = np.abs(missing) <= _AT_EDGE_KWH
+        prices[:] = np.where(at_edge, np.clip(sign * fall, 0.0, price), (missing > 0) * price)
