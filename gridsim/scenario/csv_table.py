@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from twins.faults import FAULTS_SHOWN_MAX, FaultList, did_you_mean
+from twins.faults import FaultList, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,8 @@ CSV_BYTES_MAX = 200_000_000
 ROWS_MAX = 2_000_000
 HEADER_BYTES_MAX = 1_000_000
 _HEADER_LINES = 1
+ROWS_SHOWN_MAX = 5
+"""Rows that are named where a whole column has the same fault; the rest are counted."""
 
 
 @dataclass
@@ -51,10 +53,10 @@ class CsvTable:
     def note(self, wrong: Bools, column: str, allowed: str) -> None:
         """One fault for each wrong row of `column`; of very many, the first ones and a count."""
         rows = np.flatnonzero(wrong)
-        for row in rows[:FAULTS_SHOWN_MAX]:
+        for row in rows[:ROWS_SHOWN_MAX]:
             self.faults.add(self.place(int(row), column), self.columns[column][row], allowed)
-        if rows.size > FAULTS_SHOWN_MAX:
-            more = f"{rows.size - FAULTS_SHOWN_MAX} more rows"
+        if rows.size > ROWS_SHOWN_MAX:
+            more = f"{rows.size - ROWS_SHOWN_MAX} more rows"
             self.faults.add(f"{self.path.name}, {column}", more, allowed)
 
     def place(self, row: int, column: str) -> str:
