@@ -156,8 +156,8 @@ def _counted(count: int, one: str, many: str) -> str:
 
 
 def _penalty_row(certificate: Certificate, currency: str) -> list[tuple[str, str]]:
-    """What of the cost is no money, where there is any."""
-    if not certificate.penalty:
+    """What of the cost is no money, where it is more than rounding."""
+    if round(certificate.penalty, 4) == 0.0:
         return []
     return [(f"  of it for firm rules broken [{currency}]", f"{certificate.penalty:,.4f}")]
 
