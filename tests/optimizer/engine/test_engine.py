@@ -215,8 +215,8 @@ def test_auto_says_why() -> None:
 def test_no_compiled_function_calls_one_from_another_file() -> None:
     """Numba's cache would keep the caller as it was compiled before the other file was edited."""
     found = 0
-    for module_info in pkgutil.iter_modules(optimizer.engine.__path__):
-        module = importlib.import_module(f"optimizer.engine.{module_info.name}")
+    for module_info in pkgutil.walk_packages(optimizer.engine.__path__, "optimizer.engine."):
+        module = importlib.import_module(module_info.name)
         compiled = [one for one in vars(module).values() if isinstance(one, Dispatcher)]
         assert {one.py_func.__module__ for one in compiled} <= {module.__name__}
         found += len(compiled)

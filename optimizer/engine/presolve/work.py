@@ -1,0 +1,140 @@
+"""Independent pieces of work for the interior-point loop, cut into blocks for its threads."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optimizer.engine.batteries import Blocks
+from optimizer.engine.boxes import Runs, flat
+from optimizer.engine.loop import Work
+from optimizer.engine.presolve.cells import make_cells
+from optimizer.engine.presolve.rows import make_nodes
+from optimizer.engine.presolve.units import money_of, units_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from optimizer.engine.batteries import Cells
+    from optimizer.engine.boxes import Box
+    from optimizer.engine.nodes import Nodes
+    from optimizer.engine.presolve.fleet import Fleet
+
+    Ints = npt.NDArray[np.int64]
+    Flags = npt.NDArray[np.bool_]
+
+BLOCK_ROWS = 32
+"""Batteries of a block; those under no row at all form a part of their own for each block."""
+WORK_ROWS = 1024
+"""Batteries from which a piece of work is closed: its state stays in the processor's cache."""
+
+
+def plan_work(fleet: Fleet) -> list[Callable[[], Work]]:
+    """Independent pieces, each made when it is called for: memory holds few at a time."""
+    tree = fleet.tree
+    node = tree.unit_node
+    root = np.where(node >= 0, tree.root[node] if len(tree.root) else -1, len(tree.group))
+    order = np.lexsort((np.arange(len(node)), node, root))
+    coupled = order[root[order] < len(tree.group)]
+    free = order[len(coupled) :]
+    roots, counts = np.unique(root[coupled], return_counts=True)
+    plans: list[Callable[[], Work]] = []
+    first = 0
+    while first < len(roots):
+        closed = np.searchsorted(np.cumsum(counts[first:]), WORK_ROWS) + 1
+        mine = roots[first : first + closed]
+        rows = coupled[np.isin(root[coupled], mine)]
+        nodes = np.flatnonzero(np.isin(tree.root, mine))
+        plans.append(partial(make_work, fleet, rows, nodes))
+        first += int(closed)
+    for start in range(0, len(free), WORK_ROWS):
+        none = np.zeros(0, dtype=np.int64)
+        plans.append(partial(make_work, fleet, free[start : start + WORK_ROWS], none))
+    return plans
+
+
+def make_work(fleet: Fleet, rows: Ints, nodes: Ints) -> Work:
+    """Batteries `rows` and the groups `nodes` of the tree, started."""
+    tree, intervals = fleet.tree, len(fleet.problem.grid)
+    place = np.full(len(tree.group) + 1, len(nodes))
+    place[nodes] = np.arange(len(nodes))
+    node = place[np.where(tree.unit_node[rows] >= 0, tree.unit_node[rows], len(tree.group))]
+    order = np.argsort(node, kind="stable")
+    rows, node = rows[order], node[order]
+    roots, part = np.unique(tree.root[nodes], return_inverse=True)
+    blocks = make_blocks(node, np.append(tree.coupled[nodes], False), part, len(roots), intervals)
+    parts = int(max(blocks.part.max(initial=-1), part.max(initial=-1))) + 1
+    units = units_of(fleet, rows)
+    groups, net_box = make_nodes(fleet, nodes, place, part, blocks)
+    cells, box, pieces = make_cells(fleet, rows, units, groups.total[node])
+    boxes = _runs((box, pieces, net_box), cells, blocks, groups)
+    bounds = np.zeros(parts)
+    for one, runs in boxes:
+        for run, here in enumerate(runs.part):
+            bounds[here] += 2.0 * one.free[runs.start[run] : runs.stop[run]].sum()
+    money = money_of(fleet, units)
+    scale = np.zeros(parts)
+    for block, here in enumerate(blocks.part):
+        scale[here] += money[blocks.start[block] : blocks.stop[block]].sum()
+    height = tree.height[nodes]
+    levels = tuple(np.flatnonzero(height == level) for level in range(height.max(initial=-1) + 1))
+    return Work(
+        cells,
+        blocks,
+        groups,
+        box,
+        pieces,
+        net_box,
+        levels,
+        boxes,
+        parts,
+        bounds,
+        scale,
+        rows,
+        nodes,
+    )
+
+
+def make_blocks(node: Ints, coupled: Flags, part: Ints, parts: int, intervals: int) -> Blocks:
+    """Runs of at most `BLOCK_ROWS` rows of one node; rows under no node are parts of their own."""
+    starts: list[int] = []
+    edges = np.flatnonzero(np.diff(node, prepend=-1, append=-2))
+    for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        starts += range(first, last, BLOCK_ROWS)
+    start = np.array(starts, dtype=np.int64)
+    stop = np.append(start[1:], len(node)).astype(np.int64)
+    holder = node[start]
+    loose = holder == len(part)
+    owner = np.append(part, 0)[holder]
+    owner[loose] = parts + np.arange(int(loose.sum()))
+    count = len(start)
+    return Blocks(
+        start=start,
+        stop=stop,
+        node=holder,
+        part=owner,
+        coupled=coupled[holder],
+        response=np.zeros((count, intervals, intervals)),
+        flow=np.zeros((count, intervals)),
+        net=np.zeros((count, intervals)),
+        missed=np.zeros(count),
+    )
+
+
+def _runs(
+    boxes: tuple[Box, Box, Box], cells: Cells, blocks: Blocks, nodes: Nodes
+) -> tuple[tuple[Box, Runs], ...]:
+    """Every box, flat, with the range of each block or node."""
+    box, pieces, net_box = boxes
+    each, size = box.low[:1].size, net_box.low[:1].size
+    at, start = np.arange(len(nodes.part)), cells.piece_start
+    pairs = (
+        (flat(box), Runs(blocks.start * each, blocks.stop * each, blocks.part)),
+        (pieces, Runs(start[blocks.start], start[blocks.stop], blocks.part)),
+        (flat(net_box), Runs(at * size, (at + 1) * size, nodes.part)),
+    )
+    return tuple((one, runs) for one, runs in pairs if one.low.size)
