@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 
+def _no_rows() -> Floats:
+    return np.zeros(0)
+
+
 class Status(enum.Enum):
     """What the plan is worth."""
 
@@ -83,6 +87,11 @@ class Multipliers:
             `optimizer.formulation`: throughput counts both legs at the store).
         target_min_per_kwh: shape (K,), ≥ 0, of one kWh less wanted.
         target_max_per_kwh: shape (K,), ≥ 0, of one kWh more allowed.
+        network_max_per_kw: shape (R,), ≥ 0, of one more kW of a network row's ``p_kw_max`` over its
+            interval.
+        network_min_per_kw: shape (R,), ≥ 0, of one kW less of its ``p_kw_min``.
+
+    The columns with a default may be left out where the problem has no such rows.
     """
 
     energy_value_per_kwh: Floats
@@ -94,6 +103,8 @@ class Multipliers:
     cycles_per_kwh: Floats
     target_min_per_kwh: Floats
     target_max_per_kwh: Floats
+    network_max_per_kw: Floats = field(default_factory=_no_rows)
+    network_min_per_kw: Floats = field(default_factory=_no_rows)
 
 
 @dataclass(frozen=True)

@@ -291,6 +291,8 @@ def _multipliers(
     sound = True
     for name in sorted(wanted.keys() | tables.keys()):
         table = tables.get(name)
+        if table is None and math.prod(wanted[name]) == 0:
+            continue  # written before there were such rows
         shape = () if table is None else tuple(table.shape)
         fits = table is not None and len(table.values) == math.prod(shape)
         if shape != wanted.get(name) or not fits:
@@ -303,4 +305,5 @@ def _multipliers(
     if not sound:
         return None
     arrays = {n: np.array(t.values, dtype=float).reshape(t.shape) for n, t in tables.items()}
-    return Multipliers(**arrays)
+    left_out = {n: np.zeros(shape) for n, shape in wanted.items() if n not in tables}
+    return Multipliers(**arrays, **left_out)

@@ -6,6 +6,7 @@ Values outside are moved to the nearest valid one, nan counts as 0.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ def no_multipliers(problem: DispatchProblem) -> Multipliers:
         cycles_per_kwh=np.zeros((batteries, int(problem.days[-1]) + 1)),
         target_min_per_kwh=np.zeros(targets),
         target_max_per_kwh=np.zeros(targets),
+        network_max_per_kw=np.zeros(len(problem.network)),
+        network_min_per_kw=np.zeros(len(problem.network)),
     )
 
 
@@ -48,7 +51,8 @@ def project(problem: DispatchProblem, multipliers: Multipliers) -> Multipliers:
     """
     for name, wanted in vars(no_multipliers(problem)).items():
         found = getattr(multipliers, name).shape
-        if found != wanted.shape:
+        # A problem without such rows may leave the column out, in whatever shape that is said.
+        if found != wanted.shape and (math.prod(found) or wanted.size):
             raise ValueError(f"multipliers: {name} has shape {found}, must be {wanted.shape}")
     b, limits, targets = problem.batteries, problem.limits, problem.targets
     firm = problem.firm_price_per_kwh

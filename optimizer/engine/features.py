@@ -55,6 +55,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("firm limit", "limit", "pieces of a net", "limit constants"),
     Feature("limit with a price per kWh", "limit", "pieces of a net", "limit constants"),
     Feature("limit with a price per kW", "limit", NOT_CARRIED, "limit constants"),
+    Feature("network row", "network_rows", NOT_CARRIED, "network constants"),
     Feature("groups inside groups", "network", "elimination up the tree", "node prices"),
 )  # fmt: skip
 """Each with the three places that must know it; no cell is empty."""
@@ -86,6 +87,7 @@ def not_carried(problem: DispatchProblem) -> tuple[str, ...]:
         "prices that reward charging and discharging at once": needs_binary(problem).any(),
         "meter that earns more than it pays": earns_more[groups.is_site].any(),
         "limit with a price per kW": (problem.limits.breach_price_per_kw > 0).any(),
+        "network row": len(problem.network) > 0,
     }
     return tuple(name for name, is_there in found.items() if is_there)
 

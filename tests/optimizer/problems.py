@@ -17,6 +17,7 @@ from optimizer.problem import (
     Generators,
     Groups,
     Limits,
+    NetworkRows,
     Targets,
 )
 from twins.timegrid import TimeGrid
@@ -87,6 +88,7 @@ def make_problem(
     price_import: float | Sequence[float] = 0.1,
     price_export: float | Sequence[float] | None = None,
     start: np.datetime64 = START,
+    network: Sequence[dict[str, Any]] = (),
 ) -> DispatchProblem:
     """A problem of `T` intervals; the export price is the import price unless it is given.
 
@@ -119,6 +121,40 @@ def make_problem(
         groups=Groups(group_id=tuple(group_ids), **table("group", groups)),
         limits=Limits(limit_id=tuple(_names("limit", limits)), **table("limit", limits)),
         targets=Targets(**target_columns),
+        network=network_rows(network, battery_ids, _names("generator", generators), group_ids),
+    )
+
+
+def network_rows(
+    rows: Sequence[dict[str, Any]],
+    battery_ids: list[str],
+    generator_ids: list[str],
+    group_ids: list[str],
+) -> NetworkRows:
+    """Rows whose `weights` are by the name of a unit or group; None stands for the whole."""
+    entries = [(name, weight) for row in rows for name, weight in row["weights"].items()]
+    units = [*battery_ids, *generator_ids]
+    groups = [None, *group_ids]
+    column = {
+        name: np.array([row.get(name, default) for row in rows], dtype=float)
+        for name, default in (
+            ("p_kw_max", np.inf), ("p_kw_min", -np.inf), ("breach_price_per_kwh", 0.0)
+        )
+    }  # fmt: skip
+    return NetworkRows(
+        row_id=tuple(str(row.get("row_id", f"r{i}")) for i, row in enumerate(rows)),
+        where=tuple(f"network[{i}]" for i in range(len(rows))),
+        interval=np.array([row.get("interval", 0) for row in rows], dtype=np.int64),
+        entry_start=np.cumsum([0, *[len(row["weights"]) for row in rows]]),
+        entry_unit=np.array(
+            [units.index(name) if name in units else -1 for name, _ in entries], dtype=np.int64
+        ),
+        entry_group=np.array(
+            [NO_GROUP if name in units else groups.index(name) - 1 for name, _ in entries],
+            dtype=np.int64,
+        ),
+        weight=np.array([weight for _, weight in entries], dtype=float),
+        **column,
     )
 
 
