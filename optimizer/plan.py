@@ -140,6 +140,43 @@ class Certificate:
 
 
 @dataclass(frozen=True)
+class Audit:
+    """One drawn area of a plan beside the Pyomo model's answer for it; money in the currency.
+
+    Attributes:
+        area: what was drawn, in words.
+        batteries: how many it has.
+        engine_profit: of the plan in the area, at the prices of what lies outside.
+        engine_bound: the most that any plan of the area earns by the plan's multipliers.
+        model_profit: of the model's own plan.
+        model_bound: the most that any plan earns by the model.
+        tolerance: what the two may differ by: the whole plan's gap, and rounding.
+        agrees: whether each profit lies below both bounds, and the plan's close to the model's.
+    """
+
+    area: str
+    batteries: int
+    engine_profit: float
+    engine_bound: float
+    model_profit: float
+    model_bound: float
+    tolerance: float
+    agrees: bool
+
+    @property
+    def difference(self) -> float:
+        """What the model finds more than the plan has."""
+        return self.model_profit - self.engine_profit
+
+    def __str__(self) -> str:
+        found = "agrees" if self.agrees else "does not agree"
+        return (
+            f"the model of {self.area} ({self.batteries} batteries) {found} with the plan: "
+            f"{self.model_profit:.6g} and {self.engine_profit:.6g}, {self.difference:+.2e} apart"
+        )
+
+
+@dataclass(frozen=True)
 class SolverReport:
     """How the answer was found.
 
@@ -148,8 +185,9 @@ class SolverReport:
         columns, rows, nonzeros, binaries: size of the last model.
         rounds: models solved until no battery charged and discharged at once.
         bound: the solver's own lower bound on the cost, nan if it gave none.
-        seconds: by phase: build, solve, extract, certify.
+        seconds: by phase: build, solve, extract, certify; and audit, beside the answer.
         why: why this way of solving was taken, in words.
+        audit: a drawn area beside the Pyomo model, None where there was no audit.
     """
 
     name: str
@@ -161,6 +199,7 @@ class SolverReport:
     bound: float
     seconds: Mapping[str, float] = field(default_factory=dict)
     why: str = ""
+    audit: Audit | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,6 +73,19 @@ class CertificateEntry(PlanPart):
     bound_source: str
 
 
+class AuditEntry(PlanPart):
+    """One `optimizer.plan.Audit`."""
+
+    area: str
+    batteries: int
+    engine_profit: float
+    engine_bound: float
+    model_profit: float
+    model_bound: float
+    tolerance: float
+    agrees: bool
+
+
 class SolverEntry(PlanPart):
     """One `optimizer.plan.SolverReport`."""
 
@@ -85,6 +98,7 @@ class SolverEntry(PlanPart):
     bound: float | None = Field(description="null where the solver gave none")
     seconds: dict[str, float]
     why: str = ""
+    audit: AuditEntry | None = None
 
 
 class MultiplierTable(PlanPart):

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from optimizer.borders import faults_from_pydantic, path_text
 from optimizer.certificate.prices import no_multipliers
-from optimizer.plan import Breach, Certificate, Multipliers, Plan, SolverReport
+from optimizer.plan import Audit, Breach, Certificate, Multipliers, Plan, SolverReport
 from optimizer.plan_document import PlanDocument
 from optimizer.problem import ProblemError
 from optimizer.reading import load_json, problem_from_document
@@ -258,7 +258,8 @@ def _solver(entry: SolverEntry | None) -> SolverReport | None:
     if entry is None:
         return None
     bound = math.nan if entry.bound is None else entry.bound
-    return SolverReport(**{**entry.model_dump(), "bound": bound})
+    audit = None if entry.audit is None else Audit(**entry.audit.model_dump())
+    return SolverReport(**{**entry.model_dump(), "bound": bound, "audit": audit})
 
 
 def _multiplier_lists(

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from optimizer.audit import MODEL_GAP, MODEL_S, audited
 from optimizer.engine.engine import solve_structured
 from optimizer.engine.features import UnsupportedFeatureError, not_carried
 from optimizer.errors import InfeasibleError, SolveError
@@ -40,6 +42,7 @@ def solve(
     time_limit_s: float | None = None,
     threads: int | None = None,
     solver: Solver = "auto",
+    audit: bool = True,
 ) -> Plan:
     """The cheapest plan of a problem, with its certificate.
 
@@ -54,6 +57,8 @@ def solve(
         solver: "monolith" is the Pyomo model with HiGHS, "structured" the interior-point engine of
             `optimizer.engine`; "auto" takes the engine for large problems that it carries, and says
             why in `SolverReport.why`.
+        audit: solve a drawn area of a structured solver's plan as the Pyomo model too, and compare
+            (`optimizer.audit`); a plan that does not agree is warned of and only `FEASIBLE`.
 
     Raises:
         UnsupportedFeatureError: "structured", and the problem holds what it does not carry.
@@ -76,6 +81,9 @@ def solve(
         if solver == "auto" and _is_poor(plan):
             assert plan.certificate is not None
             plan = by_monolith(f"the structured solver left a gap of {plan.certificate.gap:.2%}")
+        elif audit:
+            model = partial(solve_monolith, gap=MODEL_GAP, time_limit_s=MODEL_S, threads=threads)
+            plan = audited(plan, model)
     firm = [breach for breach in plan.breaches if breach.is_firm]
     if strict and firm:
         raise InfeasibleError(problem.name, firm)

@@ -19,7 +19,7 @@ from optimizer.reading import load_json, read_problem
 from optimizer.solve import solve as solve_problem
 
 if TYPE_CHECKING:
-    from optimizer.plan import Plan
+    from optimizer.plan import Audit, Plan
 
 DOUBTS_SHOWN_MAX = 20
 CERTIFICATE_TOLERANCE = 1e-9
@@ -39,6 +39,9 @@ def solve(
     time_limit: Annotated[
         float | None, typer.Option(min=0.001, help="Seconds after which to stop.")
     ] = None,
+    audit: Annotated[
+        bool, typer.Option(help="Solve a drawn area of a large plan as the Pyomo model too.")
+    ] = True,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Solve a dispatch problem from a JSON file.
@@ -46,7 +49,9 @@ def solve(
     The plan file holds its problem and its proof; its powers are not rounded.
     """
     file_to_write(output)
-    plan = solve_problem(read_problem(problem), strict=strict, gap=gap, time_limit_s=time_limit)
+    plan = solve_problem(
+        read_problem(problem), strict=strict, gap=gap, time_limit_s=time_limit, audit=audit
+    )
     if output is not None:
         write_plan(plan, output)
     if json:
@@ -126,9 +131,16 @@ def _summary(plan: Plan) -> dict[str, Any]:
         "seconds": dict(plan.solver.seconds),
         "solver": plan.solver.name,
         "binaries": plan.solver.binaries,
+        "audit": _audit_summary(plan.solver.audit),
         "peak_memory_mb": peak_memory_mb(),
         "problem_digest": plan.problem.digest,
     }
+
+
+def _audit_summary(audit: Audit | None) -> dict[str, Any] | None:
+    if audit is None:
+        return None
+    return {**dataclasses.asdict(audit), "difference": audit.difference}
 
 
 def _print_plan(plan: Plan) -> None:
@@ -149,6 +161,9 @@ def _print_plan(plan: Plan) -> None:
     if plan.solver is not None:
         phases = ", ".join(f"{name} {took:.2f} s" for name, took in plan.solver.seconds.items())
         out.print(f"{plan.solver.name}; {phases}", markup=False)
+        if plan.solver.audit is not None:
+            style = "green" if plan.solver.audit.agrees else "red"
+            out.print(f"audit: {plan.solver.audit}", style=style, markup=False)
 
 
 def _counted(count: int, one: str, many: str) -> str:

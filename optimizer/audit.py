@@ -1,0 +1,166 @@
+"""One drawn area of a large plan, solved again as the Pyomo model with HiGHS.
+
+The prices of everything outside the area (limits above it, the meter of a site that it lies in) are
+fixed at the plan's multipliers; its own limits stay limits. At these prices the area falls out of
+the problem, and what the plan earns there, what the plan's multipliers prove there and what the
+model finds must agree. That puts engine, certificate and formulation to a test in every solve.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optimizer.breaches import find_breaches
+from optimizer.certificate import certify
+from optimizer.certificate.certify import gap_scale
+from optimizer.certificate.prices import node_prices, project
+from optimizer.excerpt import excerpt, keep_all, keep_below, settled_at
+from optimizer.plan import Audit, Plan, Status
+from optimizer.problem import NO_GROUP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from optimizer.excerpt import Excerpt
+    from optimizer.plan import Multipliers
+    from optimizer.problem import DispatchProblem
+
+BATTERIES_MOST = 120
+"""Batteries of an audited area: the model of so many takes about half a second."""
+MODEL_GAP, MODEL_S = 1e-4, 20.0
+"""Gap and seconds for the model. They only matter where it needs binaries; a wider bracket is a milder
+test."""
+TOLERANCE = 1e-6
+"""Of the money that the area moves, beside the plan's own gap."""
+
+
+class AuditWarning(UserWarning):
+    """The model does not bear out the plan of a drawn area."""
+
+
+def audited(plan: Plan, model: Callable[[DispatchProblem], Plan]) -> Plan:
+    """The plan with the outcome of its audit; one that fails is loud and proves nothing.
+
+    Args:
+        plan: certified, with multipliers.
+        model: solves a small problem as the Pyomo model.
+    """
+    assert plan.solver is not None
+    started = time.perf_counter()
+    found = audit(plan, model)
+    seconds = {**plan.solver.seconds, "audit": time.perf_counter() - started}
+    status = plan.status
+    if not found.agrees:
+        warnings.warn(f"{plan.problem.name}: {found}", AuditWarning, stacklevel=3)
+        status = Status.FEASIBLE
+    return replace(plan, status=status, solver=replace(plan.solver, seconds=seconds, audit=found))
+
+
+def audit(plan: Plan, model: Callable[[DispatchProblem], Plan]) -> Audit:
+    """Draw an area by the problem's digest and compare; the same plan draws the same area."""
+    assert plan.multipliers is not None
+    assert plan.certificate is not None
+    prices = project(plan.problem, plan.multipliers)
+    rng = np.random.default_rng(int(plan.problem.digest[:16], 16))
+    area, part = draw_area(plan.problem, prices, rng)
+    mine = _restricted(plan, part, prices)
+    engine, truth = certify(mine), model(part.problem)
+    assert truth.certificate is not None
+    found = truth.certificate
+    powers = (mine.p_charge_kw, mine.p_discharge_kw, mine.generation_kw)
+    # At the outer prices the gaps of all areas are ≥ 0 and sum up to no more than the plan's.
+    tolerance = max(plan.certificate.gap_absolute, 0.0)
+    tolerance += TOLERANCE * gap_scale(part.problem, *powers)
+    agrees = (
+        found.profit - tolerance <= engine.profit <= found.profit_bound + tolerance
+        and found.profit <= engine.profit_bound + tolerance
+    )
+    return Audit(
+        area=area,
+        batteries=len(part.batteries),
+        engine_profit=engine.profit,
+        engine_bound=engine.profit_bound,
+        model_profit=found.profit,
+        model_bound=found.profit_bound,
+        tolerance=tolerance,
+        agrees=bool(agrees),
+    )
+
+
+def draw_area(
+    problem: DispatchProblem, prices: Multipliers, rng: np.random.Generator
+) -> tuple[str, Excerpt]:
+    """An area with at most `BATTERIES_MOST` batteries, at the prices of all that lies outside.
+
+    A battery is drawn, and the largest group above it that is small enough is the area. Where even
+    its own group is too large, so many batteries of that group are drawn, at the group's price.
+
+    Args:
+        problem: the whole.
+        prices: valid multipliers of its rows.
+        rng: draws.
+
+    Returns:
+        The area in words, and the part.
+    """
+    if len(problem.batteries) <= BATTERIES_MOST:
+        part = excerpt(problem, keep_all(problem), f"audit of {problem.name}")
+        return "everything", part
+    group = int(problem.batteries.group[rng.integers(len(problem.batteries))])
+    chain = () if group == NO_GROUP else problem.groups.ancestors[group]
+    areas = [(root, keep_below(problem, root)) for root in chain]
+    small = [(root, kept) for root, kept in areas if kept.batteries.sum() <= BATTERIES_MOST]
+    if not small:
+        return _drawn_from(problem, prices, group, rng)
+    root, kept = small[-1]
+    name = f"group {problem.groups.group_id[root]}"
+    part = excerpt(problem, kept, f"audit of {name}")
+    return name, _at_prices(part, problem, prices, int(problem.groups.parent[root]))
+
+
+def _drawn_from(
+    problem: DispatchProblem, prices: Multipliers, group: int, rng: np.random.Generator
+) -> tuple[str, Excerpt]:
+    """Some of the batteries that lie directly in a group."""
+    peers = np.flatnonzero(problem.batteries.group == group)
+    count = min(len(peers), BATTERIES_MOST)
+    kept = keep_all(problem, False)
+    kept.batteries[rng.choice(peers, count, replace=False)] = True
+    where = "no group" if group == NO_GROUP else f"group {problem.groups.group_id[group]}"
+    name = f"{count} of the {len(peers)} batteries in {where}"
+    part = excerpt(problem, kept, f"audit of {name}")
+    return name, _at_prices(part, problem, prices, group)
+
+
+def _at_prices(part: Excerpt, problem: DispatchProblem, prices: Multipliers, group: int) -> Excerpt:
+    """The part settled at what a kW costs in `group`, which lies outside it."""
+    nodes, step_h = node_prices(problem, prices), problem.grid.step_h
+    draw, feed = nodes.draw_per_kw[group] / step_h, nodes.feed_per_kw[group] / step_h
+    return replace(part, problem=settled_at(part.problem, draw, feed))
+
+
+def _restricted(plan: Plan, part: Excerpt, prices: Multipliers) -> Plan:
+    """What the plan does in a part."""
+    rows, made = part.batteries, plan.generation_kw[part.generators]
+    powers = (plan.p_charge_kw[rows], plan.p_discharge_kw[rows], made, plan.energy_kwh[rows])
+    charge, discharge, generation, energy = powers
+    # What a kW costs more at every meter of the part than it does in the whole.
+    extra = part.problem.price_import_per_kwh - plan.problem.price_import_per_kwh
+    mine = part.multipliers(prices)
+    mine = replace(mine, site_price_per_kwh=mine.site_price_per_kwh + extra)
+    return Plan(
+        problem=part.problem,
+        p_charge_kw=charge,
+        p_discharge_kw=discharge,
+        energy_kwh=energy,
+        generation_kw=generation,
+        status=plan.status,
+        stop_reason=plan.stop_reason,
+        breaches=find_breaches(part.problem, *powers),
+        multipliers=mine,
+    )
