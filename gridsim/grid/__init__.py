@@ -16,6 +16,7 @@ from gridsim.grid.model import GridModel
 from gridsim.grid.network import Grid
 from gridsim.grid.powerflow import PowerFlow
 from gridsim.grid.profiles import nominal_profiles, simbench_profiles
+from gridsim.grid.sensitivities import Watched, sensitivities
 
 __all__ = [
     "Area",
@@ -27,11 +28,13 @@ __all__ = [
     "GridError",
     "GridModel",
     "PowerFlow",
+    "Watched",
     "area_tree",
     "areas",
     "find_breaches",
     "given_profiles",
     "nominal_profiles",
     "secant_cuts",
+    "sensitivities",
     "simbench_profiles",
 ]

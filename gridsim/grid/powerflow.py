@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,22 @@ if TYPE_CHECKING:
     from gridsim.grid.network import Grid
 
     Floats = npt.NDArray[np.float64]
+    Complexes = npt.NDArray[np.complex128]
     Positions = npt.NDArray[np.int64]
     Intervals = slice | npt.NDArray[np.int64] | list[int] | None
+
+
+@dataclass(frozen=True, eq=False)
+class OperatingPoint:
+    """A solved power flow with the voltages behind it.
+
+    Attributes:
+        voltages: of the model's nodes, complex, shape (node, time); NaN where not converged.
+        flow: what `PowerFlow.flow` gives.
+    """
+
+    voltages: Complexes
+    flow: xr.Dataset
 
 
 class PowerFlow:
@@ -56,7 +71,7 @@ class PowerFlow:
     @cached_property
     def baseline(self) -> xr.Dataset:
         """The flow without batteries, computed once."""
-        return self._flow(np.arange(self.time.size), None, None)
+        return self._solved(np.arange(self.time.size), None, None).flow
 
     @property
     def time(self) -> npt.NDArray[np.datetime64]:
@@ -89,12 +104,25 @@ class PowerFlow:
         """
         if p_kw is None and q_kvar is None and intervals is None:
             return self.baseline.copy(deep=True)
+        return self.operating_point(p_kw, q_kvar, intervals=intervals).flow
+
+    def operating_point(
+        self,
+        p_kw: xr.DataArray | None = None,
+        q_kvar: xr.DataArray | None = None,
+        *,
+        intervals: Intervals = None,
+    ) -> OperatingPoint:
+        """Solve every interval and keep what `gridsim.grid.sensitivities` starts from.
+
+        Takes and raises what `flow` does.
+        """
         at = np.arange(self.time.size)
         at = at if intervals is None else np.atleast_1d(at[intervals])
         power = [
             self._battery_values(name, a, at) for name, a in (("p_kw", p_kw), ("q_kvar", q_kvar))
         ]
-        return self._flow(at, *power)
+        return self._solved(at, *power)
 
     def to_pandapower(
         self, p_kw: xr.DataArray | None, interval: int, q_kvar: xr.DataArray | None = None
@@ -119,13 +147,13 @@ class PowerFlow:
     def _bus_index(self) -> Positions:
         return np.asarray(self.grid.bus_index[self.storage_bus])
 
-    def _flow(self, at: Positions, p_kw: Floats | None, q_kvar: Floats | None) -> xr.Dataset:
+    def _solved(self, at: Positions, p_kw: Floats | None, q_kvar: Floats | None) -> OperatingPoint:
         injection = self._injection(at, p_kw, q_kvar)
         s_pu = self._sums.s_pu(injection)
         voltages, converged = self._engine.solve(injection, s_pu)
         flow = results.extract(self.grid, self.time[at], voltages, s_pu, converged)
         flow.attrs["engine"] = self.engine
-        return flow
+        return OperatingPoint(voltages, flow)
 
     def _injection(self, at: Positions, p_kw: Floats | None, q_kvar: Floats | None) -> Injection:
         idle = np.zeros((self.batteries.size, at.size))
