@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-6
 """Smaller breaches, relative to ``max(1, |limit|)``, are a solver's rounding."""
-_KINDS = ("limit", "target", "band", "ramp")
+_KINDS = ("limit", "network", "target", "band", "ramp")
 
 
 def find_breaches(
@@ -31,7 +31,7 @@ def find_breaches(
     generation_kw: Floats,
     energy_kwh: Floats,
 ) -> tuple[Breach, ...]:
-    """Every breach of a limit, target, band or ramp, by kind and the largest first.
+    """Every breach of a limit, network row, target, band or ramp, by kind and the largest first.
 
     Args:
         problem: what was asked.
@@ -41,8 +41,10 @@ def find_breaches(
         energy_kwh: shape (N, T+1).
     """
     p_kw = p_charge_kw - p_discharge_kw
+    net = net_power_kw(problem, p_kw, generation_kw)
     found = [
-        *_limit_breaches(problem, p_kw, generation_kw),
+        *_limit_breaches(problem, net),
+        *_network_breaches(problem, p_kw, generation_kw, net),
         *_target_breaches(problem, energy_kwh),
         *_band_breaches(problem, energy_kwh),
         *_ramp_breaches(problem, p_kw),
@@ -73,11 +75,9 @@ def target_moments(problem: DispatchProblem) -> npt.NDArray[np.datetime64]:
     return np.asarray(instants[targets.interval] + passed)
 
 
-def _limit_breaches(
-    problem: DispatchProblem, p_kw: Floats, generation_kw: Floats
-) -> Iterator[Breach]:
+def _limit_breaches(problem: DispatchProblem, net_kw: Floats) -> Iterator[Breach]:
     limits, starts = problem.limits, problem.grid.starts
-    net = net_power_kw(problem, p_kw, generation_kw)[limits.group]
+    net = net_kw[limits.group]
     for side, edge, over in (
         ("above", limits.p_kw_max, net - limits.p_kw_max),
         ("below", limits.p_kw_min, limits.p_kw_min - net),
@@ -85,6 +85,31 @@ def _limit_breaches(
         for row, at in _broken(over, edge):
             name, firm = limits.limit_id[row], bool(limits.is_firm[row])
             yield Breach("limit", name, iso(starts[at]), float(over[row, at]), "kW", side, firm)
+
+
+def _network_breaches(
+    problem: DispatchProblem, p_kw: Floats, generation_kw: Floats, net_kw: Floats
+) -> Iterator[Breach]:
+    rows, starts = problem.network, problem.grid.starts
+    value, batteries = np.zeros(len(rows)), len(problem.batteries)
+    for row, unit, group, weight in zip(
+        rows.entry_row, rows.entry_unit, rows.entry_group, rows.weight, strict=True
+    ):
+        t = rows.interval[row]
+        if unit < 0:
+            value[row] += weight * net_kw[group, t]
+        elif unit < batteries:
+            value[row] += weight * p_kw[unit, t]
+        else:
+            value[row] -= weight * generation_kw[unit - batteries, t]
+    for side, edge, over in (
+        ("above", rows.p_kw_max, value - rows.p_kw_max),
+        ("below", rows.p_kw_min, rows.p_kw_min - value),
+    ):
+        for row, _ in _broken(over[:, None], edge[:, None]):
+            name, when = rows.row_id[row], iso(starts[rows.interval[row]])
+            firm = bool(rows.is_firm[row])
+            yield Breach("network", name, when, float(over[row]), "kW", side, firm)
 
 
 def _target_breaches(problem: DispatchProblem, energy_kwh: Floats) -> Iterator[Breach]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optimizer.shared_checks import network_faults
 from twins.faults import Fault
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from optimizer.problem import DispatchProblem
 
+_NOT_BY_ROW = {"entry_start", "entry_unit", "entry_group", "weight"}
+"""Columns of entries, several to a row; `optimizer.shared_checks` looks at them."""
 _MAY_BE_NAN = {"p_kw_initial"}
 _MAY_BE_INFINITE = {
     "cycles_per_day_max", "ramp_up_kw_per_h", "ramp_down_kw_per_h", "end_value_kwh",
@@ -37,7 +40,7 @@ _NOT_NEGATIVE = {
 def problem_faults(problem: DispatchProblem) -> list[Fault]:
     """All faults of a problem, in the order of its tables; an empty list means that it is sound."""
     faults = list(_price_faults(problem))
-    tables = ("batteries", "generators", "groups", "limits", "targets")
+    tables = ("batteries", "generators", "groups", "limits", "targets", "network")
     for name in tables:
         faults += _number_faults(getattr(problem, name))
     faults += _name_faults(problem)
@@ -46,6 +49,7 @@ def problem_faults(problem: DispatchProblem) -> list[Fault]:
     faults += _generator_faults(problem)
     faults += _limit_faults(problem)
     faults += _target_faults(problem)
+    faults += network_faults(problem)
     return faults
 
 
@@ -61,6 +65,8 @@ def _number_faults(table: object) -> Iterator[Fault]:
     """NaN anywhere, infinity where it means nothing, a negative magnitude."""
     for column in fields(table):  # type: ignore[arg-type]
         values = getattr(table, column.name)
+        if column.name in _NOT_BY_ROW:
+            continue
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "fi" or not values.size:
             continue
         bad = np.zeros(values.shape, dtype=bool)

@@ -312,6 +312,29 @@ class PeakChargeDocument(Document):
     applies: list[bool] | None = Field(None, description="Intervals that count; default: all.")
 
 
+class NetworkRowDocument(Document):
+    """A bound on a weighted sum of powers in one interval, as a line or a voltage gives near an
+    operating point. A row is scaled so that its value is in kW: its largest weight is about 1."""
+
+    row_id: Name | None = Field(None, description="Default: its place in the list.")
+    interval: int = Field(ge=0, description="The interval whose powers it sums, counted from 0.")
+    batteries: dict[Name, Number] = Field(
+        {}, description="Weight of a battery's or session's power, positive charging, by id."
+    )
+    generators: dict[Name, Number] = Field(
+        {}, description="Weight of a generator's power by id; power drawn, so minus its output."
+    )
+    groups: dict[Name, Number] = Field(
+        {}, description="Weight of the net power of a group or site by id, fixed load included."
+    )
+    whole: Number | None = Field(None, description="Weight of the net power of everything.")
+    p_kw_max: Number | None = Field(None, description="Most that the sum may be.")
+    p_kw_min: Number | None = Field(None, description="Least that the sum may be.")
+    breach_price_per_kwh: Number | None = Field(
+        None, gt=0, description="Price of each kWh beyond a bound; without it, firm."
+    )
+
+
 class ProblemDocument(Document):
     """A dispatch problem. Power in kW, positive into the unit or group; prices per kWh or kW."""
 
@@ -330,6 +353,7 @@ class ProblemDocument(Document):
     groups: list[GroupDocument] = []
     limits: list[LimitDocument] = []
     peak_charges: list[PeakChargeDocument] = []
+    network: list[NetworkRowDocument] = []
     scenarios: Literal[1] = Field(1, description="Reserved: one scenario for now.")
 
 

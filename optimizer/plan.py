@@ -47,8 +47,8 @@ class Breach:
     """One limit, target or band that the plan could not keep.
 
     Attributes:
-        kind: "limit", "target", "band" or "ramp".
-        name: id of the limit or battery.
+        kind: "limit", "network", "target", "band" or "ramp".
+        name: id of the limit, network row or battery.
         at: start of the interval, or the moment of a target, RFC 3339.
         size: how far it is broken, ≥ 0.
         unit: "kW" or "kWh" ("kW/h" for a ramp).

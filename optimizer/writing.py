@@ -39,6 +39,7 @@ def problem_document(problem: DispatchProblem) -> dict[str, Any]:
         "sites": [_node(problem, row) for row in group_order(problem) if is_site[row]],
         "groups": [_node(problem, row) for row in group_order(problem) if not is_site[row]],
         "limits": [_limit(problem, row) for row in range(len(problem.limits))],
+        "network": [_network_row(problem, row) for row in range(len(problem.network))],
     }
     return {key: value for key, value in content.items() if value != []}
 
@@ -172,4 +173,31 @@ def _limit(problem: DispatchProblem, row: int) -> dict[str, Any]:
     for name in ("breach_price_per_kwh", "breach_price_per_kw"):
         if value := float(getattr(limits, name)[row]):
             content[name] = value
+    return content
+
+
+def _network_row(problem: DispatchProblem, row: int) -> dict[str, Any]:
+    """A row with the weights of a unit or group that comes several times added up."""
+    rows, count = problem.network, len(problem.batteries)
+    names = (
+        problem.batteries.battery_id, problem.generators.generator_id, problem.groups.group_id
+    )  # fmt: skip
+    sums: dict[str, dict[str, float]] = {"batteries": {}, "generators": {}, "groups": {}}
+    content: dict[str, Any] = {"row_id": rows.row_id[row], "interval": int(rows.interval[row])}
+    for entry in range(*rows.entry_start[row : row + 2].tolist()):
+        unit, group = int(rows.entry_unit[entry]), int(rows.entry_group[entry])
+        weight = float(rows.weight[entry])
+        if unit < 0 and group == NO_GROUP:
+            content["whole"] = content.get("whole", 0.0) + weight
+            continue
+        kind = 2 if unit < 0 else int(unit >= count)
+        name = names[kind][(unit, unit - count, group)[kind]]
+        by_name = list(sums.values())[kind]
+        by_name[name] = by_name.get(name, 0.0) + weight
+    content |= {kind: by_name for kind, by_name in sums.items() if by_name}
+    for name in ("p_kw_max", "p_kw_min"):
+        if math.isfinite(value := float(getattr(rows, name)[row])):
+            content[name] = value
+    if rows.breach_price_per_kwh[row]:
+        content["breach_price_per_kwh"] = float(rows.breach_price_per_kwh[row])
     return content

@@ -15,7 +15,15 @@ import numpy as np
 
 from optimizer.certificate import flows
 from optimizer.certificate.cost import idle_cost
-from optimizer.certificate.prices import NodePrices, no_multipliers, node_prices, project
+from optimizer.certificate.nodes import generators_at_best, meters_at_best, row_constants
+from optimizer.certificate.prices import (
+    NodePrices,
+    UnitPrices,
+    no_multipliers,
+    node_prices,
+    project,
+    unit_prices,
+)
 from optimizer.reach import BAND_FACTOR, band_yields
 
 if TYPE_CHECKING:
@@ -54,51 +62,11 @@ def cost_bound(problem: DispatchProblem, multipliers: Multipliers | None = None)
     return math.fsum(
         [
             _batteries_at_best(problem, prices, nodes),
-            _generators_at_best(problem, nodes),
-            _meters_at_best(problem, prices),
-            _limit_constants(problem, prices),
+            generators_at_best(problem, prices, nodes),
+            meters_at_best(problem, prices),
+            row_constants(problem, prices),
         ]
     )
-
-
-def _generators_at_best(problem: DispatchProblem, nodes: NodePrices) -> float:
-    table, step_h = problem.generators, problem.grid.step_h
-    reduced = table.cost_per_kwh[:, None] * step_h - nodes.feed_per_kw[table.group]
-    best = np.minimum(reduced * table.p_kw_min, reduced * table.p_kw_available)
-    return math.fsum(best.sum(axis=1))
-
-
-def _meters_at_best(problem: DispatchProblem, prices: Multipliers) -> float:
-    """Settlement of sites beyond what their units and fixed load pay at the meter's price."""
-    groups, sites, step_h = problem.groups, problem.groups.is_site, problem.grid.step_h
-    if not sites.any():
-        return 0.0
-    b, table = problem.batteries, problem.generators
-    none = np.zeros(problem.shape)
-    fixed, _ = flows.group_net_kw(problem, none, np.zeros_like(table.p_kw_min))
-    low, _ = flows.group_net_kw(problem, -b.p_discharge_kw_max, table.p_kw_available)
-    high, _ = flows.group_net_kw(problem, b.p_charge_kw_max, table.p_kw_min)
-    price = prices.site_price_per_kwh[sites]
-    buy, sell = groups.price_import_per_kwh[sites], groups.price_export_per_kwh[sites]
-    ends = (low[sites], high[sites], np.clip(0.0, low[sites], high[sites]))
-    # Piecewise linear in the net with its only kink at 0, so the best is at one of these, also
-    # where the export price is the higher one and the settlement is not convex.
-    rest = [np.where(net >= 0, buy - price, sell - price) * net for net in ends]
-    best = np.minimum(np.minimum(rest[0], rest[1]), rest[2]) + price * fixed[sites]
-    return math.fsum(best @ step_h)
-
-
-def _limit_constants(problem: DispatchProblem, prices: Multipliers) -> float:
-    """Fixed load and generation at the limits' prices, less the limits themselves."""
-    limits, table = problem.limits, problem.generators
-    none = np.zeros(problem.shape)
-    fixed = flows.limit_net_kw(
-        problem, *flows.group_net_kw(problem, none, np.zeros_like(table.p_kw_min))
-    )
-    over = fixed - np.where(np.isfinite(limits.p_kw_max), limits.p_kw_max, 0.0)
-    under = np.where(np.isfinite(limits.p_kw_min), limits.p_kw_min, 0.0) - fixed
-    owed = prices.limit_max_per_kw * over + prices.limit_min_per_kw * under
-    return math.fsum(owed.sum(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,10 +91,11 @@ class _Chunk:
 def _batteries_at_best(problem: DispatchProblem, prices: Multipliers, nodes: NodePrices) -> float:
     yields = band_yields(problem)
     charge_kw_max, discharge_kw_max = usable_power(problem)
-    targets = _target_terms(problem, prices)
+    targets, units = _target_terms(problem, prices), unit_prices(problem, prices)
     best: list[Floats] = []
     for start in range(0, len(problem.batteries), ROWS_PER_CHUNK):
         chunk = _balance_terms(problem, prices, nodes, slice(start, start + ROWS_PER_CHUNK))
+        _add_unit_prices(units, chunk)
         _add_targets(targets, chunk)
         _add_ramps(problem, prices, chunk)
         _add_cycles(problem, prices, chunk)
@@ -167,6 +136,14 @@ def _balance_terms(
         energy=energy,
         constant=-first - (worth * b.inflow_kw[rows]).sum(axis=1),
     )
+
+
+def _add_unit_prices(units: UnitPrices, chunk: _Chunk) -> None:
+    start = chunk.rows.start
+    here = slice(*np.searchsorted(units.unit, [start, start + len(chunk.constant)]))
+    at = (units.unit[here] - start, units.interval[here])
+    np.add.at(chunk.charge, at, units.per_kw[here])
+    np.subtract.at(chunk.discharge, at, units.per_kw[here])
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,8 +29,10 @@ class CostBreakdown:
         wear: of the batteries, at the terminals, both ways.
         generation: of the curtailable generators.
         peaks: prices on the largest breach of a limit.
-        breaches_stated: prices per kWh that limits and targets state for their own breach.
-        breaches_firm: breaches of limits and targets without a price, at the firm price.
+        breaches_stated: prices per kWh that limits, network rows and targets state for their own
+            breach.
+        breaches_firm: breaches of limits, network rows and targets without a price, at the firm
+            price.
         band_slack: energy outside the band of batteries that cannot keep it.
         ramp_slack: steps of power beyond a ramp.
         end_value: worth of the energy left; lowers the cost.
@@ -84,14 +86,15 @@ def cost_of(
     energy = flows.stored_energy_kwh(problem, p_charge_kw, p_discharge_kw)
     net, whole = flows.group_net_kw(problem, p_kw, generation_kw)
     peaks, stated, firm = _limit_costs(problem, flows.limit_net_kw(problem, net, whole))
+    rows_stated, rows_firm = _network_costs(problem, p_kw, generation_kw, net, whole)
     target_stated, target_firm = _target_costs(problem, energy)
     return CostBreakdown(
         settlement=_settlement(problem, p_charge_kw, p_discharge_kw, generation_kw, net),
         wear=_wear(problem, p_charge_kw, p_discharge_kw),
         generation=_generation(problem, generation_kw),
         peaks=peaks,
-        breaches_stated=stated + target_stated,
-        breaches_firm=firm + target_firm,
+        breaches_stated=math.fsum([stated, rows_stated, target_stated]),
+        breaches_firm=math.fsum([firm, rows_firm, target_firm]),
         band_slack=_band_slack(problem, energy),
         ramp_slack=_ramp_slack(problem, p_kw),
         end_value=math.fsum(flows.end_value(problem, energy[:, -1])),
@@ -101,20 +104,21 @@ def cost_of(
 def idle_cost(problem: DispatchProblem) -> CostBreakdown:
     """Cost of doing nothing: batteries at 0 kW, sessions not served, generation as available.
 
-    Limits are charged as for any plan; targets, bands and ramps are not.
+    Limits and network rows are charged as for any plan; targets, bands and ramps are not.
     """
     rest = np.zeros(problem.shape)
     available = problem.generators.p_kw_available
     energy = flows.stored_energy_kwh(problem, rest, rest)
     net, whole = flows.group_net_kw(problem, rest, available)
     peaks, stated, firm = _limit_costs(problem, flows.limit_net_kw(problem, net, whole))
+    rows_stated, rows_firm = _network_costs(problem, rest, available, net, whole)
     return CostBreakdown(
         settlement=_settlement(problem, rest, rest, available, net),
         wear=0.0,
         generation=_generation(problem, available),
         peaks=peaks,
-        breaches_stated=stated,
-        breaches_firm=firm,
+        breaches_stated=stated + rows_stated,
+        breaches_firm=firm + rows_firm,
         band_slack=0.0,
         ramp_slack=0.0,
         end_value=math.fsum(flows.end_value(problem, energy[:, -1])),
@@ -195,6 +199,18 @@ def _limit_costs(problem: DispatchProblem, net_kw: Floats) -> tuple[float, float
         stated.extend(energy * limits.breach_price_per_kwh)
         firm.extend(energy[limits.is_firm] * problem.firm_price_per_kwh)
     return math.fsum(peaks), math.fsum(stated), math.fsum(firm)
+
+
+def _network_costs(
+    problem: DispatchProblem, p_kw: Floats, generation_kw: Floats, net_kw: Floats, whole_kw: Floats
+) -> tuple[float, float]:
+    """Stated and firm breaches."""
+    rows = problem.network
+    value = flows.network_value_kw(problem, p_kw, generation_kw, net_kw, whole_kw)
+    outside = np.maximum(value - rows.p_kw_max, 0.0) + np.maximum(rows.p_kw_min - value, 0.0)
+    energy = outside * problem.grid.step_h[rows.interval]
+    firm = math.fsum(energy[rows.is_firm]) * problem.firm_price_per_kwh
+    return math.fsum(energy * rows.breach_price_per_kwh), firm
 
 
 def _target_costs(problem: DispatchProblem, energy_kwh: Floats) -> tuple[float, float]:

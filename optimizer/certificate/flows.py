@@ -150,6 +150,23 @@ def group_net_kw(
     return net, np.asarray(tops + loose)
 
 
+def network_value_kw(
+    problem: DispatchProblem, p_kw: Floats, generation_kw: Floats, net_kw: Floats, whole_kw: Floats
+) -> Floats:
+    """What each network row sums, shape (R,), from powers of units and nets of groups."""
+    rows, count = problem.network, len(problem.batteries)
+    unit, t = rows.entry_unit, rows.interval[rows.entry_row]
+    power = np.empty(len(unit))
+    for chosen, values, index in (
+        ((unit >= 0) & (unit < count), p_kw, unit),
+        (unit >= count, -generation_kw, unit - count),
+        (unit < 0, np.concatenate([net_kw, whole_kw[None, :]]), rows.entry_group),
+    ):
+        power[chosen] = values[index[chosen], t[chosen]]
+    value = np.bincount(rows.entry_row, weights=rows.weight * power, minlength=len(rows))
+    return value.astype(np.float64)
+
+
 def limit_net_kw(problem: DispatchProblem, net_kw: Floats, whole_kw: Floats) -> Floats:
     """Net that each limit bounds, shape (L, T)."""
     nets = np.concatenate([net_kw, whole_kw[None, :]])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from optimizer.problem import DispatchProblem
 
     Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
 
 
 def no_multipliers(problem: DispatchProblem) -> Multipliers:
@@ -55,8 +56,11 @@ def project(problem: DispatchProblem, multipliers: Multipliers) -> Multipliers:
         if found != wanted.shape and (math.prod(found) or wanted.size):
             raise ValueError(f"multipliers: {name} has shape {found}, must be {wanted.shape}")
     b, limits, targets = problem.batteries, problem.limits, problem.targets
+    rows = problem.network
     firm = problem.firm_price_per_kwh
     price = np.where(targets.is_firm, firm, targets.breach_price_per_kwh)
+    row_price = np.where(rows.is_firm, firm, rows.breach_price_per_kwh)
+    row_price = row_price * problem.grid.step_h[rows.interval]
     return Multipliers(
         energy_value_per_kwh=_finite(multipliers.energy_value_per_kwh),
         site_price_per_kwh=_site_prices(problem, multipliers.site_price_per_kwh),
@@ -71,6 +75,12 @@ def project(problem: DispatchProblem, multipliers: Multipliers) -> Multipliers:
         target_max_per_kwh=_within(
             multipliers.target_max_per_kwh, price * np.isfinite(targets.energy_kwh_max)
         ),
+        network_max_per_kw=_within(
+            multipliers.network_max_per_kw, row_price * np.isfinite(rows.p_kw_max)
+        ),
+        network_min_per_kw=_within(
+            multipliers.network_min_per_kw, row_price * np.isfinite(rows.p_kw_min)
+        ),
     )
 
 
@@ -81,6 +91,8 @@ def _finite(values: Floats) -> Floats:
 
 
 def _within(values: Floats, most: Floats) -> Floats:
+    """From 0 to `most`; a column that was left out is all 0."""
+    values = values if values.size else np.zeros(most.shape)
     return np.clip(_finite(values), 0.0, most)
 
 
@@ -149,12 +161,56 @@ def node_prices(problem: DispatchProblem, multipliers: Multipliers) -> NodePrice
     return NodePrices(draw + congestion, feed + congestion)
 
 
-def _congestion(problem: DispatchProblem, multipliers: Multipliers) -> Floats:
-    """Prices of all limits that a kW drawn in a group counts against, shape (G+1, T)."""
-    groups, limits = problem.groups, problem.limits
-    own = np.zeros((len(groups) + 1, len(problem.grid)))
+def net_prices(problem: DispatchProblem, multipliers: Multipliers) -> Floats:
+    """Price of a kW of each group's own net by all rows that hold it, shape (G+1, T).
+
+    The last row is the whole, which `NO_GROUP` = −1 points at.
+    """
+    limits, rows = problem.limits, problem.network
+    own = np.zeros((len(problem.groups) + 1, len(problem.grid)))
     np.add.at(own, limits.group, multipliers.limit_max_per_kw - multipliers.limit_min_per_kw)
-    # NO_GROUP is −1, the last row: limits on the whole count for every unit.
+    of_group, price = rows.entry_unit < 0, _entry_prices(problem, multipliers)
+    at = (rows.entry_group[of_group], rows.interval[rows.entry_row[of_group]])
+    np.add.at(own, at, price[of_group])
+    return own
+
+
+def _entry_prices(problem: DispatchProblem, multipliers: Multipliers) -> Floats:
+    """Price of a kW of each entry of the network rows, shape (E,)."""
+    price = multipliers.network_max_per_kw - multipliers.network_min_per_kw
+    return np.asarray(problem.network.weight * price[problem.network.entry_row])
+
+
+class UnitPrices(NamedTuple):
+    """Prices of a kW drawn by single units, beside those of their groups; sorted by unit.
+
+    Attributes:
+        unit: 0 to N−1 a battery, N to N+M−1 a generator.
+        interval: the interval.
+        per_kw: the price; the same unit and interval may come several times.
+    """
+
+    unit: Ints
+    interval: Ints
+    per_kw: Floats
+
+
+def unit_prices(problem: DispatchProblem, multipliers: Multipliers) -> UnitPrices:
+    """What network rows charge single units."""
+    rows = problem.network
+    entry = np.argsort(rows.entry_unit, kind="stable")
+    entry = entry[np.searchsorted(rows.entry_unit[entry], 0) :]
+    return UnitPrices(
+        rows.entry_unit[entry],
+        rows.interval[rows.entry_row[entry]],
+        _entry_prices(problem, multipliers)[entry],
+    )
+
+
+def _congestion(problem: DispatchProblem, multipliers: Multipliers) -> Floats:
+    """Prices of all rows that a kW drawn in a group counts against, shape (G+1, T)."""
+    groups, own = problem.groups, net_prices(problem, multipliers)
+    # The last row, the whole, counts for every unit: tops have it as their parent −1.
     for members in flows.levels(groups):
         own[members] += own[groups.parent[members]]
     return own

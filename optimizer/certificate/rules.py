@@ -37,8 +37,9 @@ class Violation:
 
     Attributes:
         rule: "finite", "balance", "charge power", "discharge power", "exclusion", "charge step",
-            "discharge step", "generation", "cycles", "band", "ramp", "target" or "limit".
-        name: id of the battery, generator or limit.
+            "discharge step", "generation", "cycles", "band", "ramp", "target", "limit" or
+            "network".
+        name: id of the battery, generator, limit or network row.
         at: start of the interval, the instant (balance, band) or the moment (target), RFC 3339.
         size: how far it is broken, beyond what was reported.
         unit: of `size`.
@@ -117,6 +118,7 @@ def _all_rules(plan: Plan) -> Iterator[_Excess]:
     yield from _target_rules(plan.problem, energy, reported)
     yield from _ramp_rules(plan, reported)
     yield from _limit_rules(plan, reported)
+    yield from _network_rules(plan, reported)
 
 
 def _check_shapes(plan: Plan) -> None:
@@ -267,6 +269,25 @@ def _limit_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
         known = reported.table("limit", side, limits.limit_id, starts)
         hidden = np.maximum(np.maximum(outside, 0.0) - known, 0.0)
         yield _Excess("limit", "kW", limits.limit_id, hidden, edge, lambda _, at: starts[at])
+
+
+def _network_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
+    problem, rows = plan.problem, plan.problem.network
+    p_kw, moments = plan.p_charge_kw - plan.p_discharge_kw, plan.problem.grid.starts[rows.interval]
+    nets = flows.group_net_kw(problem, p_kw, plan.generation_kw)
+    value = flows.network_value_kw(problem, p_kw, plan.generation_kw, *nets)
+    for side, edge, outside in (
+        ("above", rows.p_kw_max, value - rows.p_kw_max),
+        ("below", rows.p_kw_min, rows.p_kw_min - value),
+    ):
+        broken = np.maximum(outside, 0.0)
+        for row in np.flatnonzero(broken):
+            known = reported.size("network", rows.row_id[row], moments[row], side)
+            broken[row] = max(broken[row] - known, 0.0)
+        yield _Excess(
+            "network", "kW", rows.row_id, broken[:, None], edge[:, None],
+            lambda row, _: moments[row],
+        )  # fmt: skip
 
 
 class _Reported:

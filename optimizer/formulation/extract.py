@@ -82,27 +82,27 @@ def read_multipliers(x: Layout, duals: Reading) -> Multipliers:
     hand side, so rows "at most" change their sign."""
     p = x.problem
     by_cell, by_limit = p.shape, (len(p.limits), len(p.grid))
-    limit_max = _relief(duals, "limit_max", by_limit, -1.0)
-    limit_min = _relief(duals, "limit_min", by_limit, 1.0)
     days = int(p.days[-1]) + 1
     return Multipliers(
         energy_value_per_kwh=duals.fill("energy_balance", np.zeros(by_cell), -1.0),
-        site_price_per_kwh=_site_prices(x, duals, limit_max - limit_min),
-        limit_max_per_kw=limit_max,
-        limit_min_per_kw=limit_min,
+        site_price_per_kwh=_site_prices(x, duals),
+        limit_max_per_kw=_relief(duals, "limit_max", by_limit, -1.0),
+        limit_min_per_kw=_relief(duals, "limit_min", by_limit, 1.0),
         ramp_up_per_kw=_relief(duals, "ramp_up", by_cell, -1.0),
         ramp_down_per_kw=_relief(duals, "ramp_down", by_cell, -1.0),
         cycles_per_kwh=_relief(duals, "cycles_per_day", (len(p.batteries), days), -1.0),
         target_min_per_kwh=_relief(duals, "target_min", (len(p.targets),), 1.0),
         target_max_per_kwh=_relief(duals, "target_max", (len(p.targets),), -1.0),
+        network_max_per_kw=_relief(duals, "network_max", (len(p.network),), -1.0),
+        network_min_per_kw=_relief(duals, "network_min", (len(p.network),), 1.0),
     )
 
 
-def _site_prices(x: Layout, duals: Reading, by_limit: Floats) -> Floats:
+def _site_prices(x: Layout, duals: Reading) -> Floats:
     """Price at each site's own meter, shape (G, T); nan for groups that are no site.
 
-    Where a site has no limit of its own its row feeds its import and export to the limits above,
-    so that the dual holds their multipliers too; they are taken off again.
+    Where no row holds a site's own net, its import and export feed the next net above that one
+    does hold, so that the dual has the price of that net too; it is taken off again.
     """
     groups, step_h = x.problem.groups, x.problem.grid.step_h
     single = np.where(groups.is_site[:, None], groups.price_import_per_kwh, np.nan)
@@ -110,11 +110,11 @@ def _site_prices(x: Layout, duals: Reading, by_limit: Floats) -> Floats:
     if not x.is_split.any():
         return price
     duals.fill("site_balance", price)
+    of_net = duals.fill("group_net", np.zeros(x.is_limited.shape))
     fed_through = x.is_split & ~x.is_limited[:-1]
-    for site in np.flatnonzero(fed_through.any(axis=1)):
-        above = [*groups.ancestors[site], NO_GROUP]
-        from_limits = by_limit[np.isin(x.problem.limits.group, above)].sum(axis=0)
-        price[site] -= np.where(fed_through[site], from_limits, 0.0)
+    for site, t in np.argwhere(fed_through).tolist():
+        above = [*groups.ancestors[site][1:], NO_GROUP]
+        price[site, t] -= next((of_net[g, t] for g in above if x.is_limited[g, t]), 0.0)
     return np.where(x.is_split, price / step_h, price)
 
 

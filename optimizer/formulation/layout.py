@@ -149,9 +149,11 @@ class Layout:
 
     @cached_property
     def is_limited(self) -> Mask:
-        """Groups and intervals that a limit bounds, the whole as the last row, shape (G+1, T)."""
-        limits = self.problem.limits
+        """Groups and intervals whose net some row holds, the whole as the last row, (G+1, T)."""
+        limits, rows = self.problem.limits, self.problem.network
         bounds = np.isfinite(limits.p_kw_max) | np.isfinite(limits.p_kw_min)
         limited = np.zeros((len(self.problem.groups) + 1, len(self.problem.grid)), dtype=bool)
         np.logical_or.at(limited, limits.group, bounds)
+        of_group = rows.entry_unit < 0
+        limited[rows.entry_group[of_group], rows.interval[rows.entry_row[of_group]]] = True
         return limited

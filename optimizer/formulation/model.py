@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pyomo.environ as pyo
 from pyomo.common.gc_manager import PauseGC
 
-from optimizer.formulation import battery, discrete, end_value, limit, network
+from optimizer.formulation import battery, discrete, end_value, limit, network, network_rows
 from optimizer.formulation.objective import cost
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ COLUMNS: tuple[Adds, ...] = (
     network.add_meters,
     network.add_site_mode,
     limit.add_breaches,
+    network_rows.add_network_breaches,
     end_value.add_end_energy,
 )
 ROWS: tuple[Adds, ...] = (
@@ -57,6 +58,8 @@ ROWS: tuple[Adds, ...] = (
     limit.limit_min,
     limit.peak_max,
     limit.peak_min,
+    network_rows.network_max,
+    network_rows.network_min,
 )
 """Each adds the rows that bear its own name, and only those that can bind."""
 

@@ -95,6 +95,11 @@ def _breach_terms(m: pyo.ConcreteModel, x: Layout) -> Iterator[Term]:
         yield from ((per_kwh[n] * step_h[t], column) for (n, t), column in columns.items())
     for columns in (m.peak_above_kw, m.peak_below_kw):
         yield from ((limits.breach_price_per_kw[n], column) for n, column in columns.items())
+    rows = x.problem.network
+    per_kwh = np.where(rows.is_firm, x.firm_price_per_kwh, rows.breach_price_per_kwh)
+    per_kw = per_kwh * step_h[rows.interval]
+    for columns in (m.network_above_kw, m.network_below_kw):
+        yield from ((per_kw[n], column) for n, column in columns.items())
 
 
 def _slack_terms(m: pyo.ConcreteModel, x: Layout) -> Iterator[Term]:

@@ -64,6 +64,8 @@ class Reading:
     Attributes:
         document: the well-formed rows.
         grid: the horizon, or a stand-in.
+        battery_index: index of every battery and session by its id.
+        generator_index: index of every generator by its id.
         group_index: index of every site and group by its id; sites come first.
         has_time: whether `grid` is the file's own.
         faults: the caller's list; what only shows here is added to it.
@@ -78,8 +80,12 @@ class Reading:
         self.grid = TimeGrid.uniform("2000-01-01T00:00Z", _HOUR, 1) if grid is None else grid
         names = [site.site_id for site in document.sites]
         names += [group.group_id for group in document.groups]
-        # Of a repeated name the first row counts; the repetition is a fault of its own.
-        self.group_index = {name: at for at, name in reversed(list(enumerate(names)))}
+        self.battery_index = _places(
+            [row.battery_id for row in document.batteries]
+            + [row.session_id for row in document.sessions]
+        )
+        self.generator_index = _places([row.generator_id for row in document.generators])
+        self.group_index = _places(names)
 
     def in_document_words(self, faults: Iterable[Fault]) -> Iterator[Fault]:
         """Faults of the normal form with the keys that the file has, where those are others."""
@@ -152,6 +158,15 @@ class Reading:
             return NO_GROUP
         return self.group_index[name]
 
+    def unit(self, name: str, index: Mapping[str, int], kind: str, where: str) -> int | None:
+        """Place of a unit in `index`, or None (and a fault) where there is none of that name."""
+        if name in index:
+            return index[name]
+        if self._remains.has_units:
+            allowed = f"must be the id of a {kind} of this file"
+            self.faults.add(where, name, allowed, did_you_mean(name, index))
+        return None
+
     def locate(self, moment: dt.datetime, where: str) -> tuple[int, float] | None:
         """Interval and share of a moment, or None (and a fault) where it is outside."""
         if not self.has_time:
@@ -162,6 +177,11 @@ class Reading:
             first, last = (iso(at) for at in self.grid.instants[[0, -1]])
             self.faults.add(where, moment.isoformat(), f"must lie within {first} to {last}")
             return None
+
+
+def _places(names: Sequence[str]) -> dict[str, int]:
+    """Place of each name; of a repeated one the first counts, the repetition is another fault."""
+    return {name: at for at, name in reversed(list(enumerate(names)))}
 
 
 def read_grid(time: TimeDocument, faults: FaultList) -> TimeGrid | None:

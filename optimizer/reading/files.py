@@ -12,12 +12,22 @@ from optimizer.document import ProblemDocument
 from optimizer.problem import DispatchProblem, ProblemError
 from optimizer.reading.context import Reading, Remains
 from optimizer.reading.json_file import read_json
+from optimizer.reading.network import network_rows_of
 from optimizer.reading.targets import targets_of
 from optimizer.reading.tree import groups_of, limits_of
 from optimizer.reading.units import batteries_of, generators_of
 from twins.faults import FaultList
 
-_LISTS = ("batteries", "sessions", "generators", "sites", "groups", "limits", "peak_charges")
+_LISTS = (
+    "batteries",
+    "sessions",
+    "generators",
+    "sites",
+    "groups",
+    "limits",
+    "peak_charges",
+    "network",
+)
 
 
 _STAND_INS: dict[str, Any] = {
@@ -88,6 +98,7 @@ def _normal_form(
             name=document.name,
             currency=document.currency,
             document=content,
+            network=network_rows_of(reading),
         )
     except ProblemError as error:
         faults.extend(reading.in_document_words(error.faults))

@@ -154,6 +154,7 @@ def solve_continuous(problem: DispatchProblem) -> Answer:
             fed = lp.column(-problem.groups.price_export_per_kwh[g, t] * step_h[t])
             lp.equal["site", g, t] = (add(row, (1.0, {drawn: -1.0, fed: 1.0})), -fixed)
     _limit_rows(lp, problem, net)
+    _network_rows(lp, problem, net, (charge, discharge, output))
     result, equal, most = lp.solve()
     return Answer(
         result.fun,
@@ -228,6 +229,31 @@ def _limit_rows(lp: Program, problem: DispatchProblem, net) -> None:
                 lp.most[f"{name} peak", k, t] = ({breach: 1.0, peak: -1.0}, 0.0)
 
 
+def _network_rows(lp: Program, problem: DispatchProblem, net, columns) -> None:
+    rows, batteries = problem.network, len(problem.batteries)
+    charge, discharge, output = columns
+    for r in range(len(rows)):
+        t, total, fixed = int(rows.interval[r]), {}, 0.0
+        for entry in range(rows.entry_start[r], rows.entry_start[r + 1]):
+            unit, weight = int(rows.entry_unit[entry]), float(rows.weight[entry])
+            if unit < 0:
+                row, known = net(int(rows.entry_group[entry]), t)
+                fixed += weight * known
+            elif unit < batteries:
+                row = {charge[unit, t]: 1.0, discharge[unit, t]: -1.0}
+            else:
+                row = {output[unit - batteries, t]: -1.0}
+            total = add(total, (weight, row))
+        price = rows.breach_price_per_kwh[r] or problem.firm_price_per_kwh
+        for name, sign, edge in (
+            ("network max", 1.0, rows.p_kw_max[r]),
+            ("network min", -1.0, rows.p_kw_min[r]),
+        ):
+            if np.isfinite(edge):
+                breach = lp.column(price * problem.grid.step_h[t])
+                lp.most[name, r] = (add({breach: -1.0}, (sign, total)), sign * (edge - fixed))
+
+
 def _multipliers(problem: DispatchProblem, equal: dict, most: dict) -> Multipliers:
     (batteries, intervals), step_h = problem.shape, problem.grid.step_h
 
@@ -250,4 +276,6 @@ def _multipliers(problem: DispatchProblem, equal: dict, most: dict) -> Multiplie
         cycles_per_kwh=table(most, "cycles", batteries, int(problem.days[-1]) + 1),
         target_min_per_kwh=table(most, "target min", targets),
         target_max_per_kwh=table(most, "target max", targets),
+        network_max_per_kw=table(most, "network max", len(problem.network)),
+        network_min_per_kw=table(most, "network min", len(problem.network)),
     )

@@ -51,9 +51,12 @@ def limit_breach(problem: DispatchProblem, name: str, interval: int, size: float
 
 
 def random_problem(
-    seed: int, *, discrete: bool = False, odd_prices: bool = False
+    seed: int, *, discrete: bool = False, odd_prices: bool = False, shared: bool = True
 ) -> DispatchProblem:
-    """Up to three batteries in up to three groups with any mix of features."""
+    """Up to three batteries in up to three groups with any mix of features.
+
+    Those that `shared` adds are drawn last: without them a seed gives the same problem otherwise.
+    """
     rng = np.random.default_rng(seed)
     count = int(rng.integers(2, 6))
 
@@ -137,6 +140,18 @@ def random_problem(
         }
         for _ in range(rng.integers(0, 2))
     ]
+    names = [f"b{i}" for i in range(len(batteries))] + [f"m{i}" for i in range(len(generators))]
+    places = [*names, *named]
+    network = [
+        {
+            "interval": int(rng.integers(count)),
+            "weights": {places[p]: rng.normal() for p in rng.choice(len(places), 2, replace=False)},
+            "p_kw_max": maybe(np.inf, rng.uniform(0, 6)),
+            "p_kw_min": rng.uniform(-6, 0),
+            "breach_price_per_kwh": rng.choice([0.0, 0.3]),
+        }
+        for _ in range(rng.integers(0, 4) if shared else 0)
+    ]
     return make_problem(
         count,
         rng.choice([0.5, 1.0, 7.0], count) if rng.random() < 0.3 else 1.0,
@@ -147,6 +162,7 @@ def random_problem(
         targets,
         buy,
         sell,
+        network=network,
     )
 
 
@@ -169,6 +185,8 @@ def random_multipliers(problem: DispatchProblem, rng: Random) -> Multipliers:
         cycles_per_kwh=prices(batteries, days),
         target_min_per_kwh=prices(targets),
         target_max_per_kwh=prices(targets),
+        network_max_per_kw=prices(len(problem.network)),
+        network_min_per_kw=prices(len(problem.network)),
     )
 
 
@@ -195,7 +213,7 @@ def random_plan(problem: DispatchProblem, rng: Random) -> Plan | None:
     table = problem.generators
     generation = rng.uniform(table.p_kw_min, table.p_kw_available)
     plan = make_plan(problem, p_kw, generation_kw=generation)
-    bought = {"ramp", "target", "limit"}
+    bought = {"ramp", "target", "limit", "network"}
     bands = {name for name, free in zip(b.battery_id, yields, strict=True) if free}
     for violation in check(plan):
         if violation.rule in bought or (violation.rule == "band" and violation.name in bands):

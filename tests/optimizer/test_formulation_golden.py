@@ -46,6 +46,7 @@ _LIMIT = {
     "batteries": [{}, {"group": "feeder"}],
     "groups": [{"group_id": "feeder", "load_kw": 1.0}],
 }
+_ROW = {"interval": 1, "weights": {"b0": 1.0, "b1": -0.5, "m0": 0.25, "feeder": 0.75, None: 0.125}}
 _PEAK = {**TIGHT, "limit_id": "peak", "group": "feeder", "breach_price_per_kw": 2.0}
 
 TOYS: dict[str, DispatchProblem] = {
@@ -81,6 +82,15 @@ TOYS: dict[str, DispatchProblem] = {
     "limit_min": _toy(**_LIMIT, limits=[{**TIGHT, "breach_price_per_kw": 2.0}]),
     "peak_max": _toy(**_LIMIT, limits=[{**_PEAK, "breach_price_per_kwh": 1.0}]),
     "peak_min": _toy(**_LIMIT, limits=[TIGHT, {**_PEAK, "breach_price_per_kwh": 1.0}]),
+    "network_max": _toy(**_LIMIT, generators=[{}], network=[{**_ROW, "p_kw_max": 2.0}]),
+    "network_min": _toy(
+        **_LIMIT,
+        generators=[{}],
+        network=[
+            {**_ROW, "p_kw_max": 2.0, "p_kw_min": -1.0, "breach_price_per_kwh": 0.5},
+            {"interval": 2, "weights": {"b1": 1.0}, "p_kw_min": 0.5},
+        ],
+    ),
 }
 NAMES = [add.__name__ for add in ROWS]
 

@@ -144,6 +144,10 @@ def test_cost_scales_with_prices(seed: int, factor: float) -> None:
             problem.targets,
             breach_price_per_kwh=factor * problem.targets.breach_price_per_kwh,
         ),
+        network=replace(
+            problem.network,
+            breach_price_per_kwh=factor * problem.network.breach_price_per_kwh,
+        ),
     )
     # The firm price has a floor in money, so only the priced part scales exactly.
     if scaled.firm_price_per_kwh == pytest.approx(factor * problem.firm_price_per_kwh):

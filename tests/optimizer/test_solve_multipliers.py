@@ -55,6 +55,11 @@ def base() -> DispatchProblem:
         ],
         price_import=[0.21, 0.33, 0.12, 0.31, 0.52, 0.2],
         price_export=[0.11, 0.3, 0.08, 0.22, 0.44, 0.13],
+        network=[
+            {"interval": 0, "weights": {"b0": 1.0, "b2": 0.8}, "p_kw_max": 0.7},
+            {"interval": 4, "weights": {"feeder": 1.0, "b2": 0.9}, "p_kw_min": -1.1,
+             "breach_price_per_kwh": 0.9},
+        ],
     )  # fmt: skip
 
 
@@ -78,6 +83,14 @@ def _limit(name: str, sign: float) -> Any:
     return move
 
 
+def _network(name: str, sign: float) -> Any:
+    def move(problem: DispatchProblem, at: tuple[int, ...], by: float) -> DispatchProblem:
+        column = _moved(getattr(problem.network, name), at, sign * by)
+        return replace(problem, network=replace(problem.network, **{name: column}))
+
+    return move
+
+
 def _target(name: str, sign: float) -> Any:
     def move(problem: DispatchProblem, at: tuple[int, ...], by: float) -> DispatchProblem:
         column = _moved(getattr(problem.targets, name), at, sign * by)
@@ -95,7 +108,12 @@ def _load(problem: DispatchProblem, at: tuple[int, ...], by: float) -> DispatchP
         p_kw_max=problem.limits.p_kw_max - less * (np.arange(len(problem.grid)) == at[1]),
         p_kw_min=problem.limits.p_kw_min - less * (np.arange(len(problem.grid)) == at[1]),
     )
-    return replace(problem, groups=groups, limits=limits)
+    rows = problem.network
+    # The only group that a row names is the feeder above the site.
+    held = np.bincount(rows.entry_row, weights=rows.weight * (rows.entry_unit < 0))
+    room = less * held * (rows.interval == at[1])
+    network = replace(rows, p_kw_max=rows.p_kw_max - room, p_kw_min=rows.p_kw_min - room)
+    return replace(problem, groups=groups, limits=limits, network=network)
 
 
 def _cycles(problem: DispatchProblem, at: tuple[int, ...], by: float) -> DispatchProblem:
@@ -113,6 +131,8 @@ CASES: list[tuple[str, Any]] = [
     ("target_min_per_kwh", _target("energy_kwh_min", -1.0)),
     ("target_max_per_kwh", _target("energy_kwh_max", 1.0)),
     ("cycles_per_kwh", _cycles),
+    ("network_max_per_kw", _network("p_kw_max", 1.0)),
+    ("network_min_per_kw", _network("p_kw_min", -1.0)),
 ]
 
 

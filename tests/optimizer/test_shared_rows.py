@@ -1,0 +1,150 @@
+"""Rows that tie units together beyond limits: what they mean, and how they come in and go out."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from optimizer.certificate import certify
+from optimizer.plan_file import contradictions, plan_document, plan_from_document
+from optimizer.problem import NO_GROUP, ProblemError
+from optimizer.reading import read_problem
+from optimizer.solve import solve
+from optimizer.writing import problem_document
+from tests.optimizer.certificate_problems import make_plan, random_problem
+from tests.optimizer.problems import make_problem
+
+HOURS = {"start": "2023-01-16T00:00:00Z", "step_minutes": 60, "count": 2}
+BATTERY = {
+    "battery_id": "b0", "energy_kwh_max": 10, "energy_kwh_initial": 5, "p_charge_kw_max": 5,
+    "p_discharge_kw_max": 5,
+}  # fmt: skip
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    """Buy at 0.1, sell at 0.3: a battery of 10 kWh and 5 kW, half full, earns 1.50 by selling."""
+    return copy.deepcopy(
+        {"time": HOURS, "price_import_per_kwh": [0.1, 0.3], "batteries": [BATTERY], **changes}
+    )
+
+
+def faults(**changes: Any) -> set[str]:
+    with pytest.raises(ProblemError) as refused:
+        read_problem(document(**changes))
+    return {fault.where for fault in refused.value.faults}
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_problem_and_its_plan_survive_the_file(seed: int) -> None:
+    """What was made in code reads back as the same problem, and so does its plan."""
+    problem = random_problem(seed)
+    # A moment inside an interval is kept to the microsecond; chance draws finer ones.
+    targets = replace(problem.targets, share=np.ones(len(problem.targets)))
+    problem = replace(problem, targets=targets)
+    again = read_problem(problem_document(problem))
+    plan = solve(problem, solver="monolith")
+    content = plan_document(plan)
+    reread = plan_from_document(content, "plan")
+    assert not list(contradictions(content, reread))
+    assert reread.problem.digest == again.digest
+    assert plan.certificate is not None
+    found = certify(reread)
+    assert found.cost == pytest.approx(plan.certificate.cost, rel=1e-9, abs=1e-9)
+    if plan.certificate.bound_source == "multipliers":
+        bound = plan.certificate.profit_bound
+        assert found.profit_bound == pytest.approx(bound, rel=1e-9, abs=1e-9)
+
+
+def test_a_plan_of_before_there_were_such_rows_still_loads() -> None:
+    plan = solve(make_problem())
+    content = plan_document(plan)
+    for name in [name for name in content["multipliers"] if name.startswith("network")]:
+        del content["multipliers"][name]
+    reread = plan_from_document(content, "plan")
+    assert plan.certificate is not None
+    assert certify(reread).profit_bound == plan.certificate.profit_bound
+
+
+def test_network_rows_are_read_with_their_entries() -> None:
+    row = {
+        "row_id": "line", "interval": 1, "batteries": {"b0": 0.5}, "generators": {"pv": 1},
+        "groups": {"area": -0.25}, "whole": 0.125, "p_kw_max": 3, "breach_price_per_kwh": 0.2,
+    }  # fmt: skip
+    pv = {"generator_id": "pv", "p_kw_available": 2}
+    problem = read_problem(document(generators=[pv], groups=[{"group_id": "area"}], network=[row]))
+    rows = problem.network
+    assert rows.entry_unit.tolist() == [0, 1, -1, -1]
+    assert rows.entry_group.tolist()[2:] == [0, NO_GROUP]
+    assert rows.weight.tolist() == [0.5, 1.0, -0.25, 0.125]
+    assert (rows.p_kw_max.tolist(), rows.p_kw_min.tolist()) == ([3.0], [-np.inf])
+    assert rows.interval.tolist() == [1]
+
+
+def test_every_fault_of_network_rows_is_named() -> None:
+    good = {"interval": 0, "batteries": {"b0": 1}, "p_kw_max": 1}
+    wrong = [
+        {**good, "interval": 7},
+        {**good, "batteries": {"b1": 1}},
+        {**good, "groups": {"nowhere": 1}},
+        {**good, "batteries": {}},
+        {**good, "p_kw_max": None},
+        {**good, "p_kw_min": 2},
+        {**good, "row_id": "twice"},
+        {**good, "row_id": "twice"},
+        {**good, "row_id": "twice", "interval": 1},
+    ]
+    assert faults(network=wrong) == {
+        "network[0].interval", "network[1].batteries.b1", "network[2].groups.nowhere",
+        "network[3]", "network[4]", "network[5].p_kw_min", "network[7].row_id",
+    }  # fmt: skip
+
+
+def test_a_badly_formed_network_row_does_not_hide_another_fault() -> None:
+    wrong = [{"interval": 0, "batteries": {"b0": "much"}}, {"interval": 0, "p_kw_max": 1}]
+    assert faults(network=wrong) == {"network[0].batteries.b0", "network[1]"}
+
+
+def test_entries_that_point_nowhere_are_refused() -> None:
+    sound = make_problem(network=[{"weights": {"b0": 1.0}, "p_kw_max": 1.0}])
+    for column, value in (("entry_unit", 5), ("entry_unit", -2), ("weight", np.nan)):
+        with pytest.raises(ProblemError, match=column):
+            replace(sound, network=replace(sound.network, **{column: np.array([value])}))
+
+
+def test_a_network_row_shares_a_line_by_weight() -> None:
+    """Two batteries sell 5 kWh at 0.3; the line counts the second at half, and carries 4 kW.
+
+    The first can give 1.5 of its 5 kW beside the second's 5: 4 = 1.5 + 0.5 · 5.
+    """
+    problem = make_problem(
+        1,
+        batteries=[{}, {}],
+        price_import=0.3,
+        network=[{"weights": {"b0": 1.0, "b1": 0.5}, "p_kw_min": -4.0}],
+    )
+    plan = solve(problem)
+    assert plan.p_discharge_kw[:, 0] == pytest.approx([1.5, 5.0])
+    assert plan.multipliers is not None
+    assert plan.multipliers.network_min_per_kw == pytest.approx([0.3])
+    assert plan.certificate is not None
+    assert plan.certificate.gap == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_priced_network_row_is_broken_where_that_pays_and_says_so() -> None:
+    row = {"row_id": "line", "weights": {"b0": 1.0}, "p_kw_min": -2.0}
+    problem = make_problem(1, price_import=0.3, network=[{**row, "breach_price_per_kwh": 0.2}])
+    plan = solve(problem)
+    (breach,) = plan.breaches
+    assert (breach.kind, breach.name, breach.side, breach.is_firm) == (
+        "network", "line", "below", False,
+    )  # fmt: skip
+    assert breach.size == pytest.approx(3.0)
+    assert plan.certificate is not None
+    assert plan.certificate.profit == pytest.approx(5 * 0.3 - 3 * 0.2)
+    assert plan.certificate.worst_violation == 0.0
+    hidden = certify(make_plan(problem, [[-5.0]]))
+    assert hidden.worst_violation == pytest.approx(3.0 / 2.0)
