@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 BATTERIES_MOST = 120
 """Batteries of an audited area: the model of so many takes about half a second."""
 MODEL_GAP, MODEL_S = 1e-4, 20.0
-"""Gap and seconds for the model. They only matter where it needs binaries; a wider bracket is a milder
-test."""
+"""Gap and seconds for the model, where it needs binaries; a wider bracket is a milder test."""
 TOLERANCE = 1e-6
 """Of the money that the area moves, beside the plan's own gap."""
 
