@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gridsim.grid import find_breaches as find_breaches
     from gridsim.grid import nominal_profiles as nominal_profiles
     from gridsim.grid import simbench_profiles as simbench_profiles
+    from gridsim.report import plot_explanation as plot_explanation
     from gridsim.run.result import Run as Run
     from gridsim.run.storage import load_run as load_run
     from gridsim.scenario import Scenario as Scenario
@@ -64,6 +65,7 @@ _HOMES = {
     "load_run": "gridsim.run.storage",
     "load_scenario": "gridsim.scenario",
     "nominal_profiles": "gridsim.grid",
+    "plot_explanation": "gridsim.report",
     "project_ageing": "twins.projection",
     "read_plan": "optimizer.plan_file",
     "read_problem": "optimizer.reading",
@@ -97,6 +99,7 @@ __all__ = [
     "load_run",
     "load_scenario",
     "nominal_profiles",
+    "plot_explanation",
     "project_ageing",
     "read_plan",
     "read_problem",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from optimizer.explain import Explanation
     from optimizer.problem import DispatchProblem
 
     Floats = npt.NDArray[np.float64]
@@ -250,6 +251,25 @@ class Plan:
             name="p_kw",
             attrs={"units": "kW", "long_name": "power at the terminals", "sign": "+ charges"},
         )
+
+    @property
+    def prices(self) -> xr.Dataset:
+        """Prices of limits, sites, groups and stored energy; see `optimizer.duals.price_table`.
+
+        Raises:
+            ValueError: the plan has no multipliers.
+        """
+        from optimizer.duals import price_table
+
+        if self.multipliers is None:
+            raise ValueError(f"the plan of {self.problem.name} has no prices")
+        return price_table(self.problem, self.multipliers)
+
+    def explain(self, battery_id: str) -> Explanation:
+        """What a battery does and why; see `optimizer.explain`."""
+        from optimizer.explain import explain
+
+        return explain(self, battery_id)
 
     @cached_property
     def digest(self) -> str:

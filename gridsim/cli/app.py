@@ -19,6 +19,7 @@ _COMMANDS = {
     "compare": ("gridsim.cli.runs", "Put two runs side by side."),
     "solve": ("gridsim.cli.problems", "Solve a dispatch problem."),
     "verify": ("gridsim.cli.problems", "Check a saved plan alone."),
+    "explain": ("gridsim.cli.explaining", "Say why a battery of a saved plan does what it does."),
     "scenario": ("gridsim.cli.scenarios", "Look at scenario files."),
     "schema": ("gridsim.cli.scenarios", "Print the JSON schema of a kind of file."),
 }

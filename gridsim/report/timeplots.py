@@ -37,7 +37,7 @@ def draw_power(axes: Axes, data: xr.Dataset, currency: str) -> Axes:
     """Power of the whole fleet, with the import price on a second scale; returns that scale."""
     dress(axes, "Price and fleet power (charging above zero)", "fleet power, kW")
     lived, alone = (values(data, name).sum(axis=0) for name in ("p_kw", "p_price_only_kw"))
-    edges = _edges(data)
+    edges = time_edges(data)
     axes.stairs(lived, edges, baseline=0.0, fill=True, color=BLUE, alpha=0.25, linewidth=0)
     axes.stairs(lived, edges, baseline=None, label="fleet power with the plan", **PLAN.line)
     axes.stairs(alone, edges, baseline=None, label="fleet power by price alone", **PRICE_ONLY.line)
@@ -61,7 +61,7 @@ def draw_power(axes: Axes, data: xr.Dataset, currency: str) -> Axes:
 def draw_soc(axes: Axes, data: xr.Dataset) -> None:
     """State of charge of the fleet: the middle battery, the middle half, and all."""
     dress(axes, "State of charge", "share of the capacity")
-    edges, soc = _edges(data), values(data, "soc")
+    edges, soc = time_edges(data), values(data, "soc")
     if soc.shape[0]:
         low, high = lowest(soc), highest(soc)
         quarter, middle, three = np.nanquantile(soc, [0.25, 0.5, 0.75], axis=0)
@@ -79,7 +79,7 @@ def draw_soc(axes: Axes, data: xr.Dataset) -> None:
 def draw_voltage(axes: Axes, data: xr.Dataset, level: Level, title: str = "") -> None:
     """Lowest and highest voltage over the buses of one level, in all three power flows."""
     dress(axes, title or f"Voltage, {level.kv:g} kV, {level.buses.sum():,} buses", "per unit")
-    edges = _edges(data)
+    edges = time_edges(data)
     for case in CASES:
         v_pu = values(data, "v_pu", case)[level.buses]
         low, high = lowest(v_pu), highest(v_pu)
@@ -97,7 +97,7 @@ def draw_voltage(axes: Axes, data: xr.Dataset, level: Level, title: str = "") ->
 def draw_loading(axes: Axes, data: xr.Dataset, kinds: tuple[str, ...], title: str) -> None:
     """The highest loading over all elements of `kinds`, in all three power flows."""
     dress(axes, title, "share of the rating")
-    edges = _edges(data)
+    edges = time_edges(data)
     for case in CASES:
         loading = highest_loading(data, case, kinds)
         axes.stairs(loading, edges, baseline=None, label=case.label, **case.line)
@@ -115,7 +115,7 @@ def draw_loading(axes: Axes, data: xr.Dataset, kinds: tuple[str, ...], title: st
 def label_time(axes: Axes, data: xr.Dataset, *, narrow: bool) -> None:
     """Ticks and label of the shared time axis, always in UTC."""
     instants = pd.DatetimeIndex(data["instant"].to_numpy())
-    edges = _edges(data)
+    edges = time_edges(data)
     axes.set_xlim(edges[0], edges[-1])
     locator = mdates.AutoDateLocator(  # type: ignore[no-untyped-call]
         tz=UTC, minticks=3, maxticks=6 if narrow else 10
@@ -137,7 +137,8 @@ _CONCISE = ["%Y", "%b", "%d %b", "%H:%M", "%H:%M", "%S.%f"]
 _CONCISE_ZERO = ["", "%Y", "%b", "%d %b", "%H:%M", "%H:%M"]
 
 
-def _edges(data: xr.Dataset) -> Floats:
+def time_edges(data: xr.Dataset) -> Floats:
+    """The instants as matplotlib counts time."""
     days = mdates.date2num(data["instant"].to_numpy())  # type: ignore[no-untyped-call]
     return np.asarray(days, dtype=np.float64)
 
