@@ -19,14 +19,15 @@ from optimizer.breaches import find_breaches
 from optimizer.certificate import certify
 from optimizer.certificate.certify import gap_scale
 from optimizer.certificate.prices import node_prices, project
-from optimizer.excerpt import excerpt, keep_all, keep_below, settled_at
+from optimizer.edge_rows import edge_rows, joined, priced_rows
+from optimizer.excerpt import excerpt, keep_all, keep_below, settled_at, with_firm_price
 from optimizer.plan import Audit, Plan, Status
 from optimizer.problem import NO_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from optimizer.excerpt import Excerpt
+    from optimizer.excerpt import Excerpt, Kept
     from optimizer.plan import Multipliers
     from optimizer.problem import DispatchProblem
 
@@ -108,7 +109,7 @@ def draw_area(
         The area in words, and the part.
     """
     if len(problem.batteries) <= BATTERIES_MOST:
-        part = excerpt(problem, keep_all(problem), f"audit of {problem.name}")
+        part = excerpt(problem, keep_all(problem), f"audit of {problem.name}", whole=True)
         return "everything", part
     group = int(problem.batteries.group[rng.integers(len(problem.batteries))])
     chain = () if group == NO_GROUP else problem.groups.ancestors[group]
@@ -118,8 +119,7 @@ def draw_area(
         return _drawn_from(problem, prices, group, rng)
     root, kept = small[-1]
     name = f"group {problem.groups.group_id[root]}"
-    part = excerpt(problem, kept, f"audit of {name}")
-    return name, _at_prices(part, problem, prices, int(problem.groups.parent[root]))
+    return name, _at_prices(problem, kept, prices, int(problem.groups.parent[root]))
 
 
 def _drawn_from(
@@ -132,15 +132,28 @@ def _drawn_from(
     kept.batteries[rng.choice(peers, count, replace=False)] = True
     where = "no group" if group == NO_GROUP else f"group {problem.groups.group_id[group]}"
     name = f"{count} of the {len(peers)} batteries in {where}"
-    part = excerpt(problem, kept, f"audit of {name}")
-    return name, _at_prices(part, problem, prices, group)
+    return name, _at_prices(problem, kept, prices, group)
 
 
-def _at_prices(part: Excerpt, problem: DispatchProblem, prices: Multipliers, group: int) -> Excerpt:
-    """The part settled at what a kW costs in `group`, which lies outside it."""
+def _at_prices(problem: DispatchProblem, kept: Kept, prices: Multipliers, group: int) -> Excerpt:
+    """A part settled at what a kW costs in `group`, which lies outside it.
+
+    That price holds everything above; rows of the network that sum single units or groups of the
+    part, and others, are priced as such rows.
+    """
+    part = excerpt(problem, kept, f"audit in {problem.name}")
     nodes, step_h = node_prices(problem, prices), problem.grid.step_h
     draw, feed = nodes.draw_per_kw[group] / step_h, nodes.feed_per_kw[group] / step_h
-    return replace(part, problem=settled_at(part.problem, draw, feed))
+    settled = settled_at(part.problem, draw, feed)
+    rows = edge_rows(problem, kept, whole=False)
+    per_kw = (prices.network_max_per_kw - prices.network_min_per_kw)[rows.rows]
+    crossing = ~rows.is_inner & (per_kw != 0)
+    priced = priced_rows(settled, rows.take(crossing), per_kw[crossing])
+    network = joined(settled.network, priced)
+    problem_there = with_firm_price(replace(settled, network=network), problem.firm_price_per_kwh)
+    return replace(
+        part, problem=problem_there, network=np.append(part.network, rows.rows[crossing])
+    )
 
 
 def _restricted(plan: Plan, part: Excerpt, prices: Multipliers) -> Plan:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from optimizer.breaches import target_moments
-from optimizer.certificate.prices import node_prices, project
+from optimizer.certificate.prices import node_prices, project, unit_prices
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,15 +38,21 @@ def battery_prices(problem: DispatchProblem, multipliers: Multipliers) -> UnitPr
     """
     nodes, step_h = node_prices(problem, multipliers), problem.grid.step_h
     group = problem.batteries.group
-    return UnitPrices(nodes.draw_per_kw[group] / step_h, nodes.feed_per_kw[group] / step_h)
+    draw, feed = nodes.draw_per_kw[group], nodes.feed_per_kw[group]
+    single = unit_prices(problem, multipliers)
+    mine = single.unit < len(group)
+    at = (single.unit[mine], single.interval[mine])
+    for prices in (draw, feed):
+        np.add.at(prices, at, single.per_kw[mine])
+    return UnitPrices(draw / step_h, feed / step_h)
 
 
 def price_table(problem: DispatchProblem, multipliers: Multipliers) -> xr.Dataset:
     """Every price of a plan, with its unit and what it means.
 
-    Dims: battery, group, limit, time, day, target. A limit's price is what the plan would cost less
-    if the limit gave way by one kW in that interval; 0 where it does not bind. The price of a site
-    or group is what one more kWh drawn there costs, with all limits above it.
+    Dims: battery, group, limit, time, day, target, network. A limit's price is what the plan would
+    cost less if the limit gave way by one kW in that interval; 0 where it does not bind. The price
+    of a group is what one more kWh drawn there costs, with all limits above it.
     """
     found = project(problem, multipliers)
     columns = {**_by_battery(problem, found), **_by_place(problem, found)}
@@ -63,6 +69,8 @@ def price_table(problem: DispatchProblem, multipliers: Multipliers) -> xr.Datase
         "day": _days(problem),
         "target_battery": ("target", [names[k] for k in problem.targets.battery.tolist()]),
         "target_at": ("target", target_moments(problem)),
+        "network": list(problem.network.row_id),
+        "network_time": ("network", problem.grid.starts[problem.network.interval]),
     }
     return xr.Dataset(variables, coords=coords, attrs={"currency": money})
 
@@ -123,5 +131,13 @@ def _by_place(problem: DispatchProblem, found: Multipliers) -> dict[str, Column]
         "limit_min_per_kw": (
             ("limit", "time"), found.limit_min_per_kw, "/kW",
             "what one kW less of p_kw_min in the interval would save",
+        ),
+        "network_max_per_kw": (
+            ("network",), found.network_max_per_kw, "/kW",
+            "what one kW more of the row's p_kw_max would save",
+        ),
+        "network_min_per_kw": (
+            ("network",), found.network_min_per_kw, "/kW",
+            "what one kW less of the row's p_kw_min would save",
         ),
     }  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
+from optimizer.edge_rows import edge_rows
 from optimizer.problem import NO_GROUP
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class Excerpt:
 
     Attributes:
         problem: the part.
-        batteries, generators, groups, limits, targets: rows of the whole, in the part's order.
+        batteries, generators, groups, limits, targets, network: rows of the whole, in the part's
+            order.
     """
 
     problem: DispatchProblem
@@ -40,6 +42,7 @@ class Excerpt:
     groups: Ints
     limits: Ints
     targets: Ints
+    network: Ints
 
     def multipliers(self, of_whole: Multipliers) -> Multipliers:
         """The prices of the part's own rows."""
@@ -54,6 +57,8 @@ class Excerpt:
             "cycles_per_kwh": batteries,
             "target_min_per_kwh": targets,
             "target_max_per_kwh": targets,
+            "network_max_per_kw": self.network,
+            "network_min_per_kw": self.network,
         }
         return replace(of_whole, **{n: getattr(of_whole, n)[at] for n, at in rows.items()})
 
@@ -97,11 +102,20 @@ def subtree(problem: DispatchProblem, root: int) -> Flags:
     return np.array([root in chain for chain in problem.groups.ancestors], dtype=bool)
 
 
-def excerpt(problem: DispatchProblem, kept: Kept, name: str) -> Excerpt:
+def excerpt(problem: DispatchProblem, kept: Kept, name: str, *, whole: bool = False) -> Excerpt:
     """Rows of a problem as a problem; what lay in a group that is left out lies in none.
 
-    Firm rules keep the price that they have in the whole.
+    Firm rules keep the price that they have in the whole. Network rows that cross the part's edge
+    are left out; see `optimizer.edge_rows`.
+
+    Args:
+        problem: the whole.
+        kept: what the part has.
+        name: of the part.
+        whole: whether the part's own total stands for that of the problem.
     """
+    rows = edge_rows(problem, kept, whole=whole)
+    inner = rows.take(rows.is_inner)
     place = np.append(np.where(kept.groups, np.cumsum(kept.groups) - 1, NO_GROUP), NO_GROUP)
     found = Excerpt(
         problem=problem,
@@ -110,6 +124,7 @@ def excerpt(problem: DispatchProblem, kept: Kept, name: str) -> Excerpt:
         groups=np.flatnonzero(kept.groups),
         limits=np.flatnonzero(kept.limits),
         targets=np.flatnonzero(kept.batteries[problem.targets.battery]),
+        network=inner.rows,
     )
     targets = take(problem.targets, found.targets)
     of_targets = np.searchsorted(found.batteries, targets.battery)
@@ -120,6 +135,7 @@ def excerpt(problem: DispatchProblem, kept: Kept, name: str) -> Excerpt:
         groups=_regrouped(take(problem.groups, found.groups), place, "parent"),
         limits=_regrouped(take(problem.limits, found.limits), place),
         targets=replace(targets, battery=of_targets),
+        network=inner.table,
         name=name,
         document=None,
     )

@@ -17,7 +17,8 @@ import numpy as np
 import xarray as xr
 
 from optimizer.breaches import target_moments
-from optimizer.certificate.prices import node_prices, project
+from optimizer.certificate.prices import project
+from optimizer.duals import battery_prices
 from optimizer.problem import NO_GROUP
 from twins.timegrid import iso
 
@@ -123,8 +124,7 @@ def explain(plan: Plan, battery_id: str) -> Explanation:
 
 def _case(plan: Plan, row: int, found: Multipliers) -> _Case:
     problem = plan.problem
-    step_h, group = problem.grid.step_h, problem.batteries.group[row]
-    nodes = node_prices(problem, found)
+    prices = battery_prices(problem, found)
     site = problem.battery_site[row]
     buy, sell = problem.price_import_per_kwh, problem.price_export_per_kwh
     if site != NO_GROUP:
@@ -136,8 +136,8 @@ def _case(plan: Plan, row: int, found: Multipliers) -> _Case:
         p_kw=plan.p_charge_kw[row] - plan.p_discharge_kw[row],
         buy=buy,
         sell=sell,
-        draw=nodes.draw_per_kw[group] / step_h,
-        feed=nodes.feed_per_kw[group] / step_h,
+        draw=prices.draw_per_kwh[row],
+        feed=prices.feed_per_kwh[row],
         value=found.energy_value_per_kwh[row],
     )
 
@@ -283,33 +283,49 @@ def _share_of_limit(case: _Case, part: xr.Dataset, first: int, last: int, way: i
 
 
 def _limits(case: _Case, found: Multipliers) -> Iterator[str]:
-    """Limits above the battery whose price it pays, the dearest first."""
-    problem, step_h = case.problem, case.problem.grid.step_h
+    """Limits and network rows whose price the battery pays, the dearest first."""
+    problem = case.problem
     group = int(problem.batteries.group[case.row])
-    above = [*(problem.groups.ancestors[group] if group != NO_GROUP else ()), NO_GROUP]
-    mine = [(at, name) for at, name in enumerate(problem.limits.limit_id)
-            if problem.limits.group[at] in above]  # fmt: skip
-    told = []
-    for at, name in mine:
-        for side, prices, what in (
-            ("drawing", found.limit_max_per_kw[at], "dearer"),
-            ("feeding in", found.limit_min_per_kw[at], "worth less"),
-        ):
-            per_kwh = prices / step_h
-            where = np.flatnonzero(per_kwh > _PRICED)
-            if len(where):
-                most = float(per_kwh.max())
-                text = (
-                    f"Limit {name} makes {side} {what} by up to {most:.4g} "
-                    f"{problem.currency}/kWh in {_spans(problem, where)}."
-                )
-                told.append((most, text))
+    above = {*(problem.groups.ancestors[group] if group != NO_GROUP else ()), NO_GROUP}
+    mine = [at for at, held in enumerate(problem.limits.group.tolist()) if held in above]
+    told: list[tuple[float, str]] = []
+    for at in mine:
+        name = f"Limit {problem.limits.limit_id[at]}"
+        net = (found.limit_max_per_kw[at] - found.limit_min_per_kw[at]) / problem.grid.step_h
+        told += _priced(case, name, net)
+    for name, net in _by_network_row(case, found, above).items():
+        told += _priced(case, f"Network row {name}", net)
     told.sort(key=lambda one: -one[0])
     yield from (text for _, text in told[:_LIMITS_SHOWN_MAX])
     if len(told) > _LIMITS_SHOWN_MAX:
-        yield f"{len(told) - _LIMITS_SHOWN_MAX} more limits above it have a price."
+        yield f"{len(told) - _LIMITS_SHOWN_MAX} more prices of limits and network rows are smaller."
     if mine and not told:
         yield "No limit above it binds: it follows the market's prices alone."
+
+
+def _priced(case: _Case, name: str, per_kwh: Floats) -> Iterator[tuple[float, str]]:
+    """What a rule puts on a kWh drawn (above 0) or fed in (below), with its size."""
+    for what, prices in (("drawing dearer", per_kwh), ("feeding in worth less", -per_kwh)):
+        where = np.flatnonzero(prices > _PRICED)
+        if len(where):
+            most, money = float(prices.max()), case.problem.currency
+            spans = _spans(case.problem, where)
+            yield most, f"{name} makes {what} by up to {most:.4g} {money}/kWh in {spans}."
+
+
+def _by_network_row(case: _Case, found: Multipliers, above: set[int]) -> dict[str, Floats]:
+    """Price per kWh that each named row puts on the battery, shape (T,) each."""
+    rows, step_h = case.problem.network, case.problem.grid.step_h
+    of_unit = rows.entry_unit >= 0
+    mine = np.where(of_unit, rows.entry_unit == case.row, np.isin(rows.entry_group, list(above)))
+    per_kw = found.network_max_per_kw - found.network_min_per_kw
+    prices: dict[str, Floats] = {}
+    for entry in np.flatnonzero(mine):
+        row = int(rows.entry_row[entry])
+        t = int(rows.interval[row])
+        of_row = prices.setdefault(rows.row_id[row], np.zeros(len(step_h)))
+        of_row[t] += rows.weight[entry] * per_kw[row] / step_h[t]
+    return prices
 
 
 def _edges(case: _Case) -> Iterator[str]:
