@@ -12,19 +12,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from optimizer.clash import Clash
     from optimizer.plan import Breach
 
 _BREACHES_SHOWN_MAX = 20
 
 
 class InfeasibleError(RuntimeError):
-    """Something firm cannot be kept; `breaches` names what, where, when and by how much."""
+    """Something firm cannot be kept.
 
-    def __init__(self, name: str, breaches: Sequence[Breach]) -> None:
+    Attributes:
+        breaches: of the cheapest plan: what, where, when and by how much.
+        clash: a smallest set of rules that cannot be kept together, or None where none was found.
+    """
+
+    def __init__(self, name: str, breaches: Sequence[Breach], clash: Clash | None = None) -> None:
         self.breaches = tuple(breaches)
+        self.clash = clash
         lines = [f"  {breach}" for breach in self.breaches[:_BREACHES_SHOWN_MAX]]
         if len(self.breaches) > _BREACHES_SHOWN_MAX:
             lines.append(f"  … and {len(self.breaches) - _BREACHES_SHOWN_MAX} more")
+        if clash is not None:
+            lines.append(str(clash))
         super().__init__("\n".join([f"{name}: not everything firm can be kept", *lines]))
 
 

@@ -155,7 +155,7 @@ def solve_matrix(matrix: Matrix, effort: Effort) -> Answer:
         SolveError: no answer: a numerical failure, a limit without an incumbent, or a model that is
             infeasible or unbounded (the formulation never is).
     """
-    solver = _started(matrix, effort)
+    solver = load_matrix(matrix, effort)
     solver.run()
     stop_reason, is_proven = _stop_of(solver, matrix.integers > 0)
     info, solution = solver.getInfo(), solver.getSolution()
@@ -169,7 +169,7 @@ def solve_matrix(matrix: Matrix, effort: Effort) -> Answer:
     return _with_duals(matrix, found, effort)
 
 
-def _started(matrix: Matrix, effort: Effort) -> highspy.Highs:
+def load_matrix(matrix: Matrix, effort: Effort) -> highspy.Highs:
     """A solver that holds the model; HiGHS' own default is half of the threads."""
     highspy.Highs.resetGlobalScheduler(True)  # a pool of another size would be an error
     solver = _QuietHighs()
@@ -217,7 +217,7 @@ def _with_duals(matrix: Matrix, found: Answer, effort: Effort) -> Answer:
     integer = np.array([kind == highspy.HighsVarType.kInteger for kind in matrix.lp.integrality_])
     lower, upper = np.array(matrix.lp.col_lower_), np.array(matrix.lp.col_upper_)
     lower[integer] = upper[integer] = np.round(found.values[integer])
-    solver = _started(matrix, replace(effort, time_limit_s=None))
+    solver = load_matrix(matrix, replace(effort, time_limit_s=None))
     columns = np.arange(len(lower), dtype=np.int32)
     solver.changeColsIntegrality(len(columns), columns, np.zeros(len(columns), dtype=np.uint8))
     solver.changeColsBounds(len(columns), columns, lower, upper)

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from optimizer.audit import MODEL_GAP, MODEL_S, audited
+from optimizer.clash import find_clash
 from optimizer.engine.engine import solve_structured
 from optimizer.engine.features import UnsupportedFeatureError, not_carried
 from optimizer.errors import InfeasibleError, SolveError
@@ -50,7 +51,8 @@ def solve(
 
     Args:
         problem: what is asked.
-        strict: refuse a plan that breaks something firm.
+        strict: refuse a plan that breaks something firm, and name a smallest set of rules that
+            cannot be kept together (`optimizer.clash`).
         gap: relative to the profit, as in `Certificate.gap`; only matters with integers.
         time_limit_s: for all solver rounds together.
         threads: for the solver; all that the machine has if None.
@@ -86,7 +88,7 @@ def solve(
             plan = audited(plan, model)
     firm = [breach for breach in plan.breaches if breach.is_firm]
     if strict and firm:
-        raise InfeasibleError(problem.name, firm)
+        raise InfeasibleError(problem.name, firm, find_clash(problem, firm))
     return plan
 
 
