@@ -38,7 +38,8 @@ class Cells(NamedTuple):
     """Batteries, one row each; T intervals.
 
     Beside it stand two boxes: charge, discharge and energy at the instants 1 to T, shape (n, 3, T),
-    and the further pieces of energies that have several slopes, shape (k,).
+    and the further pieces of variables that have several slopes, shape (k,).
+
     Attributes:
         gain: shape (n, T), kWh stored by a kW of charging: a.
         drain: shape (n, T), kWh taken by a kW of discharging: b.
@@ -50,7 +51,8 @@ class Cells(NamedTuple):
         spread: shape (n, T), 1/θ of the energy with all its pieces: w.
         ratio: shape (n, T), λ w/(w + ρ): what a row of the factor passes on.
         pivot: shape (n, T), 1/(w + ρ).
-        piece_at: shape (k,), intervals of the pieces, which are sorted by battery.
+        piece_at: shape (k,), what each piece belongs to: the variable axis · T + interval or, from
+            3 T on, the row of `Links`. Sorted by battery.
         piece_start: shape (n + 1,), first piece of each battery.
     """
 
@@ -76,6 +78,7 @@ class Blocks(NamedTuple):
         node: shape (B,), the node they hang under.
         part: shape (B,), the independent part they belong to.
         coupled: shape (B,), whether any row holds the node.
+        linked: shape (B,), whether its batteries have further rows (`linked`).
         response: shape (B, T, T), upper triangle of Σ [diag(1/θc + 1/θd) − F K⁻¹ F].
         flow: shape (B, T), what the batteries' powers do at unchanged prices of groups.
         net: shape (B, T), Σ (c − d).
@@ -87,6 +90,7 @@ class Blocks(NamedTuple):
     node: Ints
     part: Ints
     coupled: Flags
+    linked: Flags
     response: Floats
     flow: Floats
     net: Floats
@@ -164,7 +168,7 @@ def factorise(
     """Factors of every K, residuals of the balances, responses and nets of the blocks."""
     count = cells.gain.shape[1]
     for block in range(first, last):
-        if done[blocks.part[block]]:
+        if done[blocks.part[block]] or blocks.linked[block]:
             continue
         response = blocks.response[block] if blocks.coupled[block] else blocks.response[0]
         g, force, own = np.empty(count), np.empty(count), np.empty(count)
@@ -178,7 +182,7 @@ def factorise(
             charge, discharge = box.inverse[i, 0], box.inverse[i, 1]
             w[:] = box.inverse[i, 2]
             for k in range(cells.piece_start[i], cells.piece_start[i + 1]):
-                w[cells.piece_at[k]] += pieces.inverse[k]
+                w[cells.piece_at[k] - ENERGY * count] += pieces.inverse[k]
             for t in range(count):
                 g[t] = a[t] * a[t] * charge[t] + b[t] * b[t] * discharge[t]
             factor(g, w, kept, cells.ratio[i], cells.pivot[i])
@@ -202,7 +206,7 @@ def _residual(cells: Cells, box: Box, part: Box, i: int, net: Floats) -> float:
     for t in range(miss.size):
         miss[t] = box.low[i, 2, t] + box.free[i, 2, t] * box.above[i, 2, t]
     for k in range(cells.piece_start[i], cells.piece_start[i + 1]):
-        miss[cells.piece_at[k]] += part.low[k] + part.free[k] * part.above[k]
+        miss[cells.piece_at[k] - ENERGY * miss.size] += part.low[k] + part.free[k] * part.above[k]
     before, cost = 0.0, 0.0
     for t in range(miss.size):
         charge = box.low[i, 0, t] + box.free[i, 0, t] * box.above[i, 0, t]
@@ -231,7 +235,7 @@ def _add_prices(
     for t in range(last):
         pull[2, t] -= kept[t + 1] * value[t + 1]
     for k in range(cells.piece_start[i], cells.piece_start[i + 1]):
-        t = cells.piece_at[k]
+        t = cells.piece_at[k] - ENERGY * value.size
         part.pull[k] += with_cost * part.cost[k] + value[t]
         if t < last:
             part.pull[k] -= kept[t + 1] * value[t + 1]
@@ -244,7 +248,7 @@ def _right_hand_side(cells: Cells, box: Box, part: Box, i: int, q: Floats) -> No
     for t in range(q.size):
         q[t] = pull[2, t] * inverse[2, t]
     for k in range(cells.piece_start[i], cells.piece_start[i + 1]):
-        q[cells.piece_at[k]] += part.pull[k] * part.inverse[k]
+        q[cells.piece_at[k] - ENERGY * q.size] += part.pull[k] * part.inverse[k]
     before = 0.0
     for t in range(q.size):
         here = q[t]
@@ -270,7 +274,7 @@ def respond(
     The pull of every cell becomes its h; `price` is the sum of the prices above, by node.
     """
     for block in range(first, last):
-        if done[blocks.part[block]]:
+        if done[blocks.part[block]] or blocks.linked[block]:
             continue
         flow, above = blocks.flow[block], price[blocks.node[block]]
         flow[:] = 0.0
@@ -301,7 +305,7 @@ def follow(
     """Steps of values with those of the group prices, and the pull that all of them leave."""
     count = cells.gain.shape[1]
     for block in range(first, last):
-        if done[blocks.part[block]]:
+        if done[blocks.part[block]] or blocks.linked[block]:
             continue
         moved, more = price_step[blocks.node[block]], np.empty(count)
         for i in range(blocks.start[block], blocks.stop[block]):
@@ -323,7 +327,7 @@ def move_values(
     """Take the step of the values of energy; `dual` is its length by part."""
     for block in range(first, last):
         part = blocks.part[block]
-        if done[part]:
+        if done[part] or blocks.linked[block]:
             continue
         for i in range(blocks.start[block], blocks.stop[block]):
             for t in range(cells.value.shape[1]):

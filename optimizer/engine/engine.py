@@ -14,10 +14,17 @@ import numpy as np
 from optimizer.breaches import find_breaches
 from optimizer.certificate import certify
 from optimizer.engine import cleaning
+from optimizer.engine.batteries import ENERGY
 from optimizer.engine.boxes import value_of
 from optimizer.engine.loop import Outcome, Team, Work, iterate
 from optimizer.engine.presolve import make_fleet, plan_work
-from optimizer.engine.prices import empty_multipliers, set_target_prices, share_group_prices
+from optimizer.engine.presolve.links import never_moves
+from optimizer.engine.prices import (
+    empty_multipliers,
+    set_link_prices,
+    set_target_prices,
+    share_group_prices,
+)
 from optimizer.plan import Plan, SolverReport, Status, StopReason
 
 if TYPE_CHECKING:
@@ -108,7 +115,9 @@ def _collect(fleet: Fleet, work: Work, answer: _Answer) -> None:
     value = value_of(work.box)
     energy = np.ascontiguousarray(value[:, 2])
     owner = np.repeat(np.arange(len(work.rows)), np.diff(cells.piece_start))
-    np.add.at(energy, (owner, cells.piece_at), value_of(work.pieces))
+    of_energy = cells.piece_at < 3 * energy.shape[1]
+    at = cells.piece_at[of_energy] - ENERGY * energy.shape[1]
+    np.add.at(energy, (owner[of_energy], at), value_of(work.pieces)[of_energy])
     mine = work.rows < count
     rows = work.rows[mine]
     b, yields = fleet.problem.batteries, fleet.yields[rows, None]
@@ -120,7 +129,9 @@ def _collect(fleet: Fleet, work: Work, answer: _Answer) -> None:
         b.p_charge_kw_max[rows], b.p_discharge_kw_max[rows], charge, discharge, 0, len(rows),
     )  # fmt: skip
     answer.charge[rows], answer.discharge[rows] = charge, discharge
+    cleaning.keep_ramps(fleet, work, energy, answer.charge, answer.discharge)
     answer.multipliers.energy_value_per_kwh[rows] = cells.value[mine]
+    set_link_prices(work.links, work.rows, answer.multipliers)
     table, units = fleet.problem.generators, work.rows[~mine] - count
     answer.generation[units] = np.clip(
         value[~mine, 1], table.p_kw_min[units], table.p_kw_available[units]
@@ -137,7 +148,7 @@ def _finish(
     problem = fleet.problem
     at = time.perf_counter()
     powers = (answer.charge, answer.discharge, answer.generation)
-    cleaning.mend_nets(problem, fleet.tree, answer.price, answer.net, powers)
+    cleaning.mend_nets(problem, fleet.tree, answer.price, answer.net, powers, fleet.linked)
     share_group_prices(problem, fleet.tree, answer.price, answer.net, answer.multipliers)
     b, step_h = problem.batteries, problem.grid.step_h
     energy = np.empty((len(b), len(step_h) + 1))
@@ -146,6 +157,8 @@ def _finish(
     flow -= answer.discharge / b.efficiency_discharge
     cleaning.store_energy(energy, flow, problem.energy_after_loss, b.inflow_kw, step_h)
     set_target_prices(problem, energy, answer.multipliers)
+    # Any price covers a cap of nothing, if only it is high enough.
+    answer.multipliers.cycles_per_kwh[never_moves(problem)] = problem.firm_price_per_kwh
     breaches = find_breaches(problem, *powers, energy)
     seconds["extract"] += time.perf_counter() - at
     plan = Plan(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from optimizer.engine import slopes
 from optimizer.formulation import needs_binary
 
@@ -39,11 +37,11 @@ FEATURES: tuple[Feature, ...] = (
     Feature("wear", "objective", "cost of power", "power at best"),
     Feature("a band that cannot be kept", "battery", "pieces of energy", "energy at best"),
     Feature("target at the end of an interval", "battery", "pieces of energy", "target terms"),
-    Feature("target inside an interval", "battery", NOT_CARRIED, "target terms"),
+    Feature("target inside an interval", "battery", "envelope rows", "target terms"),
     Feature("value of the energy left", "end_value", "pieces of the last energy", "energy at best"),
     Feature("rising value of the energy left", "end_value", NOT_CARRIED, "energy at best"),
-    Feature("ramp limit", "battery", NOT_CARRIED, "ramp terms"),
-    Feature("cycle cap a day", "battery", NOT_CARRIED, "cycle terms"),
+    Feature("ramp limit", "battery", "envelope rows, pieces of a change", "ramp terms"),
+    Feature("cycle cap a day", "battery", "envelope rows", "cycle terms"),
     Feature("least power", "discrete", NOT_CARRIED, "power at best"),
     Feature("equal steps of power", "discrete", NOT_CARRIED, "power at best"),
     Feature("prices that reward charging and discharging at once", "exclusion", NOT_CARRIED,
@@ -74,14 +72,10 @@ class UnsupportedFeatureError(ValueError):
 
 def not_carried(problem: DispatchProblem) -> tuple[str, ...]:
     """Names of the features of `problem` that the structured solver does not carry."""
-    b, groups, targets = problem.batteries, problem.groups, problem.targets
-    ramped = np.isfinite(b.ramp_up_kw_per_h) | np.isfinite(b.ramp_down_kw_per_h)
+    b, groups = problem.batteries, problem.groups
     earns_more = groups.price_export_per_kwh > groups.price_import_per_kwh
     found = {
-        "target inside an interval": (targets.share < 1.0).any(),
         "rising value of the energy left": _has_rising_end(problem),
-        "ramp limit": ramped.any(),
-        "cycle cap a day": np.isfinite(b.cycles_per_day_max).any(),
         "least power": ((b.p_charge_kw_min > 0) | (b.p_discharge_kw_min > 0)).any(),
         "equal steps of power": (b.power_levels > 0).any(),
         "prices that reward charging and discharging at once": needs_binary(problem).any(),

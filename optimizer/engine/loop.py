@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optimizer.engine import batteries, boxes, nodes
+from optimizer.engine import batteries, boxes, linked, nodes
 from optimizer.engine.boxes import BY_BOTH, BY_PRICE, BY_STEP, GAP, STEP_DUAL, STEP_PRIMAL
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from optimizer.engine.batteries import Blocks, Cells
     from optimizer.engine.boxes import Box, Runs
+    from optimizer.engine.linked import Links
     from optimizer.engine.nodes import Nodes
 
     Floats = npt.NDArray[np.float64]
@@ -62,7 +63,7 @@ class Work:
     """Batteries and groups that are solved in one go, in any number of independent parts.
 
     Attributes:
-        cells, blocks, nodes: the state beside the boxes; see there.
+        cells, links, blocks, nodes: the state beside the boxes; see there.
         box, pieces, net_box: boxes of the batteries, of further pieces of energy, and of nets.
         levels: nodes by height in the tree, the lowest first.
         boxes: every box, flat, with its runs.
@@ -74,6 +75,7 @@ class Work:
     """
 
     cells: Cells
+    links: Links
     blocks: Blocks
     nodes: Nodes
     box: Box
@@ -139,51 +141,46 @@ def iterate(work: Work, tolerance: float, stop: Callable[[], bool], team: Team) 
         done |= (primal < _STALL) & (dual < _STALL)
         iterations += 1
     finished = bool((gap <= tolerance * work.scale).all())
-    return Outcome(iterations, float(gap.sum()), int(work.nodes.mended.sum()), finished)
+    return Outcome(
+        iterations,
+        float(gap.sum()),
+        int(work.nodes.mended.sum() + work.links.mended.sum()),
+        finished,
+    )
+
+
+def _of_batteries(work: Work) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """What the kernels of batteries work on, without and with further rows of their own."""
+    boxes_and_blocks = (work.box, work.pieces, work.blocks)
+    return (work.cells, *boxes_and_blocks), (work.cells, work.links, *boxes_and_blocks)
 
 
 def _factorise(work: Work, team: Team, done: npt.NDArray[np.bool_]) -> None:
     for box, runs in work.boxes:
         team.share(runs.start.size, boxes.invert, box, runs, done)
-    team.share(
-        work.blocks.start.size,
-        batteries.factorise,
-        work.cells,
-        work.box,
-        work.pieces,
-        work.blocks,
-        done,
-    )
+    own, further = _of_batteries(work)
+    turns = work.blocks.start.size
+    team.share(turns, batteries.factorise, *own, done)
+    if work.links.kind.size:
+        team.share(turns, linked.factorise, *further, done)
     for level in work.levels:
         nodes.gather(work.nodes, work.net_box, level, work.blocks.response, work.blocks.net, done)
 
 
 def _direct(work: Work, team: Team, done: npt.NDArray[np.bool_]) -> None:
     """Newton steps of all prices, and the pull that they leave on every box."""
-    team.share(
-        work.blocks.start.size,
-        batteries.respond,
-        work.cells,
-        work.box,
-        work.pieces,
-        work.blocks,
-        work.nodes.total,
-        done,
-    )
+    own, further = _of_batteries(work)
+    turns = work.blocks.start.size
+    team.share(turns, batteries.respond, *own, work.nodes.total, done)
+    if work.links.kind.size:
+        team.share(turns, linked.respond, *further, work.nodes.total, done)
     for level in work.levels:
         nodes.climb(work.nodes, work.net_box, level, work.blocks.flow, done)
     for level in reversed(work.levels):
         nodes.descend(work.nodes, work.net_box, level, done)
-    team.share(
-        work.blocks.start.size,
-        batteries.follow,
-        work.cells,
-        work.box,
-        work.pieces,
-        work.blocks,
-        work.nodes.total_step,
-        done,
-    )
+    team.share(turns, batteries.follow, *own, work.nodes.total_step, done)
+    if work.links.kind.size:
+        team.share(turns, linked.follow, *further, work.nodes.total_step, done)
 
 
 def _move(
@@ -196,7 +193,10 @@ def _move(
 ) -> None:
     for box, runs in work.boxes:
         team.share(runs.start.size, boxes.move, box, runs, done, target, primal, dual)
-    team.share(work.blocks.start.size, batteries.move_values, work.cells, work.blocks, done, dual)
+    turns = work.blocks.start.size
+    team.share(turns, batteries.move_values, work.cells, work.blocks, done, dual)
+    if work.links.kind.size:
+        team.share(turns, linked.move_prices, work.cells, work.links, work.blocks, done, dual)
     nodes.move_prices(work.nodes, done, dual, 0, work.nodes.parent.size)
 
 

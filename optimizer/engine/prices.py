@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optimizer.engine.linked import CYCLES, RAMP, TARGET
 from optimizer.engine.slopes import end_slope, has_two_prices
 from optimizer.plan import Multipliers
 from optimizer.problem import NO_GROUP
@@ -17,6 +18,7 @@ from optimizer.problem import NO_GROUP
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from optimizer.engine.linked import Links
     from optimizer.engine.tree import Tree
     from optimizer.problem import DispatchProblem
 
@@ -100,6 +102,25 @@ def _share(
         left = left - given
 
 
+def set_link_prices(links: Links, rows: npt.NDArray[np.int64], found: Multipliers) -> None:
+    """Prices of ramps, caps and targets inside an interval from those of their rows, in place.
+
+    Args:
+        links: rows of the batteries that have further ones.
+        rows: the battery of each cell.
+        found: is filled in.
+    """
+    cell = np.flatnonzero(links.place >= 0)
+    owner = np.repeat(rows[cell], np.diff(links.row_start))
+    above, below = np.maximum(links.price, 0.0), np.maximum(-links.price, 0.0)
+    ramp, cycles, target = (links.kind == kind for kind in (RAMP, CYCLES, TARGET))
+    found.ramp_up_per_kw[owner[ramp], links.item[ramp]] = above[ramp]
+    found.ramp_down_per_kw[owner[ramp], links.item[ramp]] = below[ramp]
+    found.cycles_per_kwh[owner[cycles], links.item[cycles]] = above[cycles]
+    found.target_max_per_kwh[links.item[target]] = above[target]
+    found.target_min_per_kwh[links.item[target]] = below[target]
+
+
 def set_target_prices(problem: DispatchProblem, energy: Floats, found: Multipliers) -> None:
     """Prices of targets from the fall of the value of energy at their instants, in place.
 
@@ -107,7 +128,8 @@ def set_target_prices(problem: DispatchProblem, energy: Floats, found: Multiplie
     owes what the values before and after leave open.
     """
     targets, value = problem.targets, found.energy_value_per_kwh
-    if not len(targets):
+    at_end = targets.share == 1.0
+    if not at_end.any():
         return
     last = len(problem.grid) - 1
     row, at = targets.battery, targets.interval
@@ -121,7 +143,8 @@ def set_target_prices(problem: DispatchProblem, energy: Floats, found: Multiplie
     short = np.where(targets.energy_kwh_min - reached > _AT_EDGE_KWH, price, 0.0)
     short -= np.where(reached - targets.energy_kwh_max > _AT_EDGE_KWH, price, 0.0)
     taken = np.zeros(problem.shape)
-    np.add.at(taken, (row, at), short)
+    np.add.at(taken, (row[at_end], at[at_end]), short[at_end])
+    _take_inside(problem, found, taken)
     fall = fall - taken[row, at]
     for sign, edge, prices in (
         (1.0, targets.energy_kwh_min, found.target_min_per_kwh),
@@ -129,4 +152,18 @@ def set_target_prices(problem: DispatchProblem, energy: Floats, found: Multiplie
     ):
         missing = sign * (edge - reached)
         at_edge = np.abs(missing) <= _AT_EDGE_KWH
-        prices[:] = np.where(at_edge, np.clip(sign * fall, 0.0, price), (missing > 0) * price)
+        owed = np.where(at_edge, np.clip(sign * fall, 0.0, price), (missing > 0) * price)
+        prices[at_end] = owed[at_end]
+
+
+def _take_inside(problem: DispatchProblem, found: Multipliers, taken: Floats) -> None:
+    """Add what targets inside an interval take of the fall of values around it, in place."""
+    targets = problem.targets
+    inside = np.flatnonzero(targets.share < 1.0)
+    row, at, share = targets.battery[inside], targets.interval[inside], targets.share[inside]
+    kept = problem.energy_after_loss[row, at]
+    price = (found.target_min_per_kwh - found.target_max_per_kwh)[inside]
+    np.add.at(taken, (row, at), share * price)
+    later = at > 0
+    first = (kept**share - share * kept) * price
+    np.add.at(taken, (row[later], at[later] - 1), first[later])

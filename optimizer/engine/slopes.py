@@ -98,7 +98,8 @@ def special_cells(problem: DispatchProblem, yields: Flags) -> npt.NDArray[np.int
     """Batteries and intervals whose energy at the end has more than one slope, shape (q, 2)."""
     b, targets = problem.batteries, problem.targets
     special = np.zeros(problem.shape, dtype=bool)
-    special[targets.battery, targets.interval] = True
+    at_end = targets.share == 1.0
+    special[targets.battery[at_end], targets.interval[at_end]] = True
     special |= yields[:, None]
     special[:, -1] |= ~has_linear_end(problem)
     return np.argwhere(special) if len(b) else np.zeros((0, 2), dtype=np.intp)
@@ -150,7 +151,7 @@ def _targets_by_cell(
     by_name = np.argsort(name)
     key = targets.battery * intervals + targets.interval
     order = np.argsort(key, kind="stable")
-    order = order[np.isin(key[order], name)]
+    order = order[np.isin(key[order], name) & (targets.share[order] == 1.0)]
     at = by_name[np.searchsorted(name, key[order], sorter=by_name)]
     rank = np.arange(len(order)) - np.searchsorted(key[order], key[order])
     most = int(rank.max(initial=-1)) + 1

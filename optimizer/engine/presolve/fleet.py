@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.engine import slopes
+from optimizer.engine.presolve.links import find_linked
 from optimizer.engine.tree import Tree, make_tree
 from optimizer.reach import band_yields
 
@@ -27,6 +28,7 @@ class Fleet:
         problem: what is asked.
         tree: groups with rows.
         yields: batteries whose band may be left at a price, shape (N,).
+        linked: batteries with rows beside their balances, shape (N,).
         special: cells whose energy has several slopes, sorted, shape (q, 2).
         price: largest price of energy, the start of every multiplier.
     """
@@ -34,6 +36,7 @@ class Fleet:
     problem: DispatchProblem
     tree: Tree
     yields: Flags
+    linked: Flags
     special: npt.NDArray[np.intp]
     price: float
 
@@ -48,4 +51,11 @@ def make_fleet(problem: DispatchProblem) -> Fleet:
     prices += [b.wear_cost_charge_per_kwh, b.wear_cost_discharge_per_kwh, b.end_value_per_kwh]
     largest = max(float(np.abs(column).max(initial=0.0)) for column in prices)
     special = slopes.special_cells(problem, yields)
-    return Fleet(problem, make_tree(problem), yields, special, largest if largest > 0 else 1.0)
+    return Fleet(
+        problem=problem,
+        tree=make_tree(problem),
+        yields=yields,
+        linked=find_linked(problem),
+        special=special,
+        price=largest if largest > 0 else 1.0,
+    )

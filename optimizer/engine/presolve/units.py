@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.engine import slopes
+from optimizer.engine.presolve.links import never_moves
 from optimizer.problem import NO_GROUP
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def _battery_units(fleet: Fleet, rows: Ints) -> Units:
     gain, drain = b.efficiency_charge[rows] * step_h, step_h / b.efficiency_discharge[rows]
     kept, inflow = problem.energy_after_loss[rows], b.inflow_kw[rows] * step_h
     inflow[:, 0] += kept[:, 0] * b.energy_kwh_initial[rows]
-    charge, discharge = b.p_charge_kw_max[rows], b.p_discharge_kw_max[rows]
+    moves = ~never_moves(problem)[rows, None]
+    charge, discharge = b.p_charge_kw_max[rows] * moves, b.p_discharge_kw_max[rows] * moves
     low, high = _reachable(fleet, rows, kept, inflow - drain * discharge, inflow + gain * charge)
     energy_cost = np.zeros_like(gain)
     linear = slopes.has_linear_end(problem)[rows]

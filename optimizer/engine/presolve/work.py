@@ -9,8 +9,10 @@ import numpy as np
 
 from optimizer.engine.batteries import Blocks
 from optimizer.engine.boxes import Runs, flat
+from optimizer.engine.linked import BALANCE
 from optimizer.engine.loop import Work
 from optimizer.engine.presolve.cells import make_cells
+from optimizer.engine.presolve.links import make_links
 from optimizer.engine.presolve.rows import make_nodes
 from optimizer.engine.presolve.units import money_of, units_of
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from optimizer.engine.batteries import Cells
     from optimizer.engine.boxes import Box
+    from optimizer.engine.linked import Links
     from optimizer.engine.nodes import Nodes
     from optimizer.engine.presolve.fleet import Fleet
 
@@ -63,14 +66,19 @@ def make_work(fleet: Fleet, rows: Ints, nodes: Ints) -> Work:
     place = np.full(len(tree.group) + 1, len(nodes))
     place[nodes] = np.arange(len(nodes))
     node = place[np.where(tree.unit_node[rows] >= 0, tree.unit_node[rows], len(tree.group))]
-    order = np.argsort(node, kind="stable")
-    rows, node = rows[order], node[order]
+    linked = np.append(fleet.linked, np.zeros(len(fleet.problem.generators), dtype=bool))[rows]
+    order = np.lexsort((linked, node))
+    rows, node, linked = rows[order], node[order], linked[order]
     roots, part = np.unique(tree.root[nodes], return_inverse=True)
-    blocks = make_blocks(node, np.append(tree.coupled[nodes], False), part, len(roots), intervals)
+    blocks = make_blocks(
+        node, linked, np.append(tree.coupled[nodes], False), part, len(roots), intervals
+    )
     parts = int(max(blocks.part.max(initial=-1), part.max(initial=-1))) + 1
     units = units_of(fleet, rows)
     groups, net_box = make_nodes(fleet, nodes, place, part, blocks)
-    cells, box, pieces = make_cells(fleet, rows, units, groups.total[node])
+    links, further = make_links(fleet, rows, units)
+    cells, box, pieces = make_cells(fleet, rows, units, groups.total[node], further)
+    _start_links(links, cells)
     boxes = _runs((box, pieces, net_box), cells, blocks, groups)
     bounds = np.zeros(parts)
     for one, runs in boxes:
@@ -84,6 +92,7 @@ def make_work(fleet: Fleet, rows: Ints, nodes: Ints) -> Work:
     levels = tuple(np.flatnonzero(height == level) for level in range(height.max(initial=-1) + 1))
     return Work(
         cells,
+        links,
         blocks,
         groups,
         box,
@@ -99,10 +108,21 @@ def make_work(fleet: Fleet, rows: Ints, nodes: Ints) -> Work:
     )
 
 
-def make_blocks(node: Ints, coupled: Flags, part: Ints, parts: int, intervals: int) -> Blocks:
-    """Runs of at most `BLOCK_ROWS` rows of one node; rows under no node are parts of their own."""
+def _start_links(links: Links, cells: Cells) -> None:
+    """Balances start at the values of energy, all other rows at nothing."""
+    balance = links.kind == BALANCE
+    links.price[balance] = cells.value[links.place >= 0].ravel()
+
+
+def make_blocks(
+    node: Ints, linked: Flags, coupled: Flags, part: Ints, parts: int, intervals: int
+) -> Blocks:
+    """Runs of at most `BLOCK_ROWS` rows of one node, with further rows of their own or without.
+
+    Rows under no node are parts of their own.
+    """
     starts: list[int] = []
-    edges = np.flatnonzero(np.diff(node, prepend=-1, append=-2))
+    edges = np.flatnonzero(np.diff(2 * node + linked, prepend=-1, append=-2))
     for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         starts += range(first, last, BLOCK_ROWS)
     start = np.array(starts, dtype=np.int64)
@@ -118,6 +138,7 @@ def make_blocks(node: Ints, coupled: Flags, part: Ints, parts: int, intervals: i
         node=holder,
         part=owner,
         coupled=coupled[holder],
+        linked=linked[start],
         response=np.zeros((count, intervals, intervals)),
         flow=np.zeros((count, intervals)),
         net=np.zeros((count, intervals)),

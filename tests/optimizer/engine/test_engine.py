@@ -25,19 +25,8 @@ if TYPE_CHECKING:
 
 def carried(problem: DispatchProblem) -> DispatchProblem:
     """The problem without what the structured solver does not carry."""
-    b, count = problem.batteries, len(problem.batteries)
-    free = np.full(count, np.inf)
-    return replace(
-        problem,
-        batteries=replace(
-            b,
-            cycles_per_day_max=free,
-            ramp_up_kw_per_h=free.copy(),
-            ramp_down_kw_per_h=free.copy(),
-        ),
-        targets=replace(problem.targets, share=np.ones(len(problem.targets))),
-        limits=replace(problem.limits, breach_price_per_kw=np.zeros(len(problem.limits))),
-    )
+    limits = replace(problem.limits, breach_price_per_kw=np.zeros(len(problem.limits)))
+    return replace(problem, limits=limits)
 
 
 @pytest.mark.parametrize("batch", range(10))
@@ -165,14 +154,9 @@ def test_every_cell_of_the_feature_table_says_something() -> None:
 
 
 NOT_CARRIED: dict[str, dict[str, Any]] = {
-    "target inside an interval": {
-        "targets": [{"battery": 0, "interval": 0, "share": 0.5, "energy_kwh_min": 4.0}]
-    },
     "rising value of the energy left": {
         "batteries": [{"end_value_per_kwh": -0.1, "end_value_kwh": 2.0}]
     },
-    "ramp limit": {"batteries": [{"ramp_up_kw_per_h": 1.0}]},
-    "cycle cap a day": {"batteries": [{"cycles_per_day_max": 1.0}]},
     "least power": {"batteries": [{"p_charge_kw_min": 1.0}]},
     "equal steps of power": {"batteries": [{"power_levels": 2}]},
     "prices that reward charging and discharging at once": {
