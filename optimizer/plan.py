@@ -189,6 +189,8 @@ class SolverReport:
         seconds: by phase: build, solve, extract, certify; and audit, beside the answer.
         why: why this way of solving was taken, in words.
         audit: a drawn area beside the Pyomo model, None where there was no audit.
+        resolution_w: watts that every power is a whole multiple of; None for powers as found.
+        cells_left: powers that no whole multiple could take the place of.
     """
 
     name: str
@@ -201,6 +203,8 @@ class SolverReport:
     seconds: Mapping[str, float] = field(default_factory=dict)
     why: str = ""
     audit: Audit | None = None
+    resolution_w: float | None = None
+    cells_left: int = 0
 
 
 @dataclass(frozen=True, eq=False)

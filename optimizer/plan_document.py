@@ -99,6 +99,8 @@ class SolverEntry(PlanPart):
     seconds: dict[str, float]
     why: str = ""
     audit: AuditEntry | None = None
+    resolution_w: float | None = None
+    cells_left: int = 0
 
 
 class MultiplierTable(PlanPart):

@@ -18,6 +18,7 @@ from optimizer.engine.features import UnsupportedFeatureError, not_carried
 from optimizer.errors import InfeasibleError, SolveError
 from optimizer.monolith import solve_monolith
 from optimizer.plan import Plan, Status, StopReason
+from optimizer.rounding import Resolution, in_whole_watts
 
 if TYPE_CHECKING:
     from optimizer.problem import DispatchProblem
@@ -44,6 +45,7 @@ def solve(
     threads: int | None = None,
     solver: Solver = "auto",
     audit: bool = True,
+    resolution_w: Resolution = None,
 ) -> Plan:
     """The cheapest plan of a problem, with its certificate.
 
@@ -61,12 +63,16 @@ def solve(
             why in `SolverReport.why`.
         audit: solve a drawn area of a structured solver's plan as the Pyomo model too, and compare
             (`optimizer.audit`); a plan that does not agree is warned of and only `FEASIBLE`.
+        resolution_w: 1 for powers in whole watts (`optimizer.rounding`), None for powers as found.
 
     Raises:
+        ValueError: `resolution_w` is neither.
         UnsupportedFeatureError: "structured", and the problem holds what it does not carry.
         InfeasibleError: `strict`, and something firm is broken in every plan.
         SolveError: the solver failed, or found no plan within the time limit.
     """
+    if resolution_w not in (None, 1):
+        raise ValueError(f"resolution_w must be 1 or None, got {resolution_w!r}")
     started = time.perf_counter()
 
     def by_monolith(why: str) -> Plan:
@@ -89,7 +95,7 @@ def solve(
     firm = [breach for breach in plan.breaches if breach.is_firm]
     if strict and firm:
         raise InfeasibleError(problem.name, firm, find_clash(problem, firm))
-    return plan
+    return plan if resolution_w is None else in_whole_watts(plan, gap=gap, threads=threads)
 
 
 def _time_left_s(time_limit_s: float | None, started: float) -> float | None:

@@ -16,10 +16,12 @@ from optimizer.certificate import BY_MULTIPLIERS, TOLERANCE, certify, check
 from optimizer.plan import Certificate
 from optimizer.plan_file import contradictions, plan_from_document, write_plan
 from optimizer.reading import load_json, read_problem
+from optimizer.solve import Solver
 from optimizer.solve import solve as solve_problem
 
 if TYPE_CHECKING:
     from optimizer.plan import Audit, Plan
+    from optimizer.rounding import Resolution
 
 DOUBTS_SHOWN_MAX = 20
 CERTIFICATE_TOLERANCE = 1e-9
@@ -42,15 +44,27 @@ def solve(
     audit: Annotated[
         bool, typer.Option(help="Solve a drawn area of a large plan as the Pyomo model too.")
     ] = True,
+    solver: Annotated[
+        Solver, typer.Option(help="auto takes the structured solver for large fleets.")
+    ] = "auto",
+    resolution_w: Annotated[
+        int | None, typer.Option(min=1, max=1, help="1: every power in whole watts.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Solve a dispatch problem from a JSON file.
 
-    The plan file holds its problem and its proof; its powers are not rounded.
+    The plan file holds its problem and its proof; its powers are not rounded unless that is asked.
     """
     file_to_write(output)
     plan = solve_problem(
-        read_problem(problem), strict=strict, gap=gap, time_limit_s=time_limit, audit=audit
+        read_problem(problem),
+        strict=strict,
+        gap=gap,
+        time_limit_s=time_limit,
+        audit=audit,
+        solver=solver,
+        resolution_w=whole_watts(resolution_w),
     )
     if output is not None:
         write_plan(plan, output)
@@ -98,6 +112,11 @@ def verify(
         raise typer.Exit(EXIT_REFUSED)
 
 
+def whole_watts(resolution_w: int | None) -> Resolution:
+    """The option as the solver takes it."""
+    return None if resolution_w is None else 1
+
+
 def _unproven(by_word: Certificate) -> str:
     return (
         f"the file's bound of {by_word.profit_bound:,.4f} on the profit rests on branch and bound "
@@ -130,6 +149,9 @@ def _summary(plan: Plan) -> dict[str, Any]:
         "breaches": [{**dataclasses.asdict(b), "text": str(b)} for b in plan.breaches],
         "seconds": dict(plan.solver.seconds),
         "solver": plan.solver.name,
+        "why": plan.solver.why,
+        "resolution_w": plan.solver.resolution_w,
+        "cells_left": plan.solver.cells_left,
         "binaries": plan.solver.binaries,
         "audit": _audit_summary(plan.solver.audit),
         "peak_memory_mb": peak_memory_mb(),
@@ -160,7 +182,11 @@ def _print_plan(plan: Plan) -> None:
         out.print(f"… and {len(plan.breaches) - DOUBTS_SHOWN_MAX} more", style="yellow")
     if plan.solver is not None:
         phases = ", ".join(f"{name} {took:.2f} s" for name, took in plan.solver.seconds.items())
-        out.print(f"{plan.solver.name}; {phases}", markup=False)
+        out.print(f"{plan.solver.name} ({plan.solver.why}); {phases}", markup=False)
+        if plan.solver.resolution_w is not None:
+            left = plan.solver.cells_left
+            rest = f", but for {_counted(left, 'power', 'powers')} that cannot be" if left else ""
+            out.print(f"powers in whole watts{rest}")
         if plan.solver.audit is not None:
             style = "green" if plan.solver.audit.agrees else "red"
             out.print(f"audit: {plan.solver.audit}", style=style, markup=False)
