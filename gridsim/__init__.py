@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gridsim.grid import find_breaches as find_breaches
     from gridsim.grid import nominal_profiles as nominal_profiles
     from gridsim.grid import simbench_profiles as simbench_profiles
+    from gridsim.instances import make_instance as make_instance
     from gridsim.report import plot_explanation as plot_explanation
     from gridsim.run.result import Run as Run
     from gridsim.run.storage import load_run as load_run
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from optimizer.plan_file import write_plan as write_plan
     from optimizer.problem import DispatchProblem as DispatchProblem
     from optimizer.reading import read_problem as read_problem
+    from optimizer.rounding import in_whole_watts as in_whole_watts
     from optimizer.solve import solve as solve
     from twins.fleet import BatterySpec as BatterySpec
     from twins.fleet import Fleet as Fleet
@@ -62,8 +64,10 @@ _HOMES = {
     "Verdict": "dispatch.verdict",
     "certify": "optimizer.certificate",
     "find_breaches": "gridsim.grid",
+    "in_whole_watts": "optimizer.rounding",
     "load_run": "gridsim.run.storage",
     "load_scenario": "gridsim.scenario",
+    "make_instance": "gridsim.instances",
     "nominal_profiles": "gridsim.grid",
     "plot_explanation": "gridsim.report",
     "project_ageing": "twins.projection",
@@ -96,8 +100,10 @@ __all__ = [
     "Verdict",
     "certify",
     "find_breaches",
+    "in_whole_watts",
     "load_run",
     "load_scenario",
+    "make_instance",
     "nominal_profiles",
     "plot_explanation",
     "project_ageing",

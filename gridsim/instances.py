@@ -50,8 +50,8 @@ class _Tightness(NamedTuple):
 
 _TIGHTNESS = {
     "none": _Tightness(1.1, 1.1, 1.1),
-    "moderate": _Tightness(0.66, 0.65, 0.645),
-    "heavy": _Tightness(0.25, 0.265, 0.262),
+    "moderate": _Tightness(0.70, 0.69, 0.68),
+    "heavy": _Tightness(0.28, 0.295, 0.29),
 }
 
 

@@ -50,6 +50,7 @@ class Rows(NamedTuple):
         target_at: shape (k,), interval of each target.
         target_first, target_last: shape (k,), weights of the energies at the interval's ends.
         target_low, target_high: shape (k,), energy wanted, as far as the plan reaches it.
+        weight: shape (n, R), of each row's power in each network row.
     """
 
     low: Floats
@@ -75,10 +76,11 @@ class Rows(NamedTuple):
     target_last: Floats
     target_low: Floats
     target_high: Floats
+    weight: Floats
 
 
 class Nodes(NamedTuple):
-    """Groups with limits.
+    """Groups with limits, and network rows sorted by interval.
 
     Attributes:
         parent: shape (m,), the next group with a limit above, −1 for none.
@@ -86,6 +88,8 @@ class Nodes(NamedTuple):
         least, most: shape (m, T), W that it may be.
         lean: shape (m, T), W by which batteries run ahead of the plan's power, so that a later
             interval, where the net could not be kept, has room.
+        row_start: shape (T+1,), first network row of each interval.
+        row_moved, row_least, row_most: shape (R,), the same for network rows.
     """
 
     parent: Ints
@@ -93,6 +97,10 @@ class Nodes(NamedTuple):
     least: Floats
     most: Floats
     lean: Floats
+    row_start: Ints
+    row_moved: Floats
+    row_least: Floats
+    row_most: Floats
 
 
 @compiled
@@ -150,15 +158,21 @@ def _viable(rows: Rows, i: int, whole: bool, low: Floats, high: Floats) -> None:
 
 @compiled
 def _room_of_nodes(
-    nodes: Nodes, node: int, t: int, power: float, wanted: float
+    nodes: Nodes, node: int, weight: Floats, t: int, power: float, wanted: float
 ) -> tuple[float, float]:
-    """Powers in W between which the nets above keep their limits, given what others moved."""
+    """Powers in W between which nets above and network rows are kept, given what others moved."""
     least, most = -np.inf, np.inf
     while node >= 0:
         moved = nodes.moved[node, t]
         most = min(most, power + nodes.most[node, t] - moved)
         least = max(least, power + nodes.least[node, t] - moved)
         node = nodes.parent[node]
+    for row in range(nodes.row_start[t], nodes.row_start[t + 1]):
+        if weight[row] == 0.0:
+            continue
+        up = power + (nodes.row_most[row] - nodes.row_moved[row]) / weight[row]
+        down = power + (nodes.row_least[row] - nodes.row_moved[row]) / weight[row]
+        most, least = min(most, max(up, down)), max(least, min(up, down))
     # Where both sides cannot be kept, the plan's own power is the middle to look for.
     return (least, most) if least <= most else (wanted, wanted)
 
@@ -190,10 +204,12 @@ def _choose(wanted: float, low: float, high: float, room: tuple[float, float], f
 
 
 @compiled
-def _move_nodes(nodes: Nodes, node: int, t: int, watts: float) -> None:
+def _move_nodes(nodes: Nodes, node: int, weight: Floats, t: int, watts: float) -> None:
     while node >= 0:
         nodes.moved[node, t] += watts
         node = nodes.parent[node]
+    for row in range(nodes.row_start[t], nodes.row_start[t + 1]):
+        nodes.row_moved[row] += weight[row] * watts
 
 
 @compiled
@@ -214,16 +230,16 @@ def round_rows(
     count = rows.low.shape[1]
     low, high, over = np.empty(count + 1), np.empty(count + 1), np.empty(rows.spare.shape[1])
     for i in range(rows.low.shape[0]):
-        node = rows.node[i]
+        node, weight = rows.node[i], rows.weight[i]
         for t in range(count):
-            _move_nodes(nodes, node, t, (rows.power[i, t] - powers[i, t]) * WATTS_PER_KW)
+            _move_nodes(nodes, node, weight, t, (rows.power[i, t] - powers[i, t]) * WATTS_PER_KW)
         if rows.is_settled[i]:
             left[i] = _settle(rows, i, powers[i], low, high, over)
         else:
             left[i] = _follow(rows, nodes, i, far, exact, powers[i], low, high)
         stored[i, 0] = rows.energy[i, 0]
         for t in range(count):
-            _move_nodes(nodes, node, t, (powers[i, t] - rows.power[i, t]) * WATTS_PER_KW)
+            _move_nodes(nodes, node, weight, t, (powers[i, t] - rows.power[i, t]) * WATTS_PER_KW)
             rise = _rise_by(powers[i, t], rows.gain[i, t], rows.drain[i, t])
             stored[i, t + 1] = rows.kept[i, t] * stored[i, t] + rows.inflow[i, t] + rise
 
@@ -253,7 +269,8 @@ def _follow(
             least = min(max(0.5 * (least + most), rows.low[i, t]), rows.high[i, t])
             most = least
         wanted = min(max(wanted, least), most) * WATTS_PER_KW
-        room = _room_of_nodes(nodes, rows.node[i], t, rows.power[i, t] * WATTS_PER_KW, wanted)
+        planned = rows.power[i, t] * WATTS_PER_KW
+        room = _room_of_nodes(nodes, rows.node[i], rows.weight[i], t, planned, wanted)
         ahead = wanted + _lean_of_nodes(nodes, rows.node[i], t)
         watts = _choose(ahead, least * WATTS_PER_KW, most * WATTS_PER_KW, room, far)
         is_out = not room[0] - _EPS_W <= watts <= room[1] + _EPS_W
@@ -332,7 +349,13 @@ def _stay(rows: Rows, i: int, powers: Floats) -> int:
 
 @compiled
 def round_output(
-    node: Ints, least: Floats, most: Floats, nodes: Nodes, planned: Floats, output: Floats
+    node: Ints,
+    weight: Floats,
+    least: Floats,
+    most: Floats,
+    nodes: Nodes,
+    planned: Floats,
+    output: Floats,
 ) -> None:
     """Whole watts for curtailed generators, next to the plan's and so that nets keep their limits.
 
@@ -340,6 +363,7 @@ def round_output(
 
     Args:
         node: shape (n,), first group with a limit above.
+        weight: shape (n, R), of each one's net power in each network row.
         least: shape (n, T), kW that cannot be curtailed.
         most: shape (n, T), kW available.
         nodes: as for `round_rows`.
@@ -352,9 +376,9 @@ def round_output(
             if not least[i, t] + 1e-9 < planned[i, t] < most[i, t] - 1e-9:
                 continue
             power = -planned[i, t] * WATTS_PER_KW
-            room = _room_of_nodes(nodes, node[i], t, power, power)
+            room = _room_of_nodes(nodes, node[i], weight[i], t, power, power)
             low, high = -most[i, t] * WATTS_PER_KW, -least[i, t] * WATTS_PER_KW
             watts = _choose(power, low, high, room, 1.0)
             if not np.isnan(watts):
                 output[i, t] = -watts / WATTS_PER_KW
-                _move_nodes(nodes, node[i], t, watts - power)
+                _move_nodes(nodes, node[i], weight[i], t, watts - power)
