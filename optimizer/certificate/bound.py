@@ -8,7 +8,7 @@ of every plan, for any multipliers. Derivation: `docs/certificate.md`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from optimizer.certificate import flows
 from optimizer.certificate.cost import idle_cost
 from optimizer.certificate.nodes import generators_at_best, meters_at_best, row_constants
+from optimizer.certificate.own import own_costs, searched_rows
 from optimizer.certificate.prices import (
     NodePrices,
     UnitPrices,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]
+    Rows = slice | npt.NDArray[np.intp]
 
 ROWS_PER_CHUNK = 4096
 """Batteries at a time: their tables stay in the processor's cache and memory stays flat."""
@@ -81,7 +83,7 @@ class _Chunk:
         constant: shape (rows,), multipliers times right-hand sides.
     """
 
-    rows: slice
+    rows: Rows
     charge: Floats
     discharge: Floats
     energy: Floats
@@ -91,20 +93,57 @@ class _Chunk:
 def _batteries_at_best(problem: DispatchProblem, prices: Multipliers, nodes: NodePrices) -> float:
     yields = band_yields(problem)
     charge_kw_max, discharge_kw_max = usable_power(problem)
-    targets, units = _target_terms(problem, prices), unit_prices(problem, prices)
+    terms = _target_terms(problem, prices), unit_prices(problem, prices)
     best: list[Floats] = []
     for start in range(0, len(problem.batteries), ROWS_PER_CHUNK):
-        chunk = _balance_terms(problem, prices, nodes, slice(start, start + ROWS_PER_CHUNK))
-        _add_unit_prices(units, chunk)
-        _add_targets(targets, chunk)
-        _add_ramps(problem, prices, chunk)
-        _add_cycles(problem, prices, chunk)
+        chunk = _chunk(problem, prices, nodes, terms, slice(start, start + ROWS_PER_CHUNK))
         most = charge_kw_max[chunk.rows], discharge_kw_max[chunk.rows]
         # Charging and discharging exclude each other, and each set's best is at 0 or at its most.
         power = np.minimum(np.minimum(chunk.charge * most[0], chunk.discharge * most[1]), 0.0)
         energy = _energy_at_best(problem, chunk, most, yields[chunk.rows])
         best.append(power.sum(axis=1) + energy + chunk.constant)
-    return math.fsum(value for values in best for value in values)
+    least = np.concatenate([*best, np.zeros(0)])
+    rows = searched_rows(problem, nodes)
+    if len(rows):
+        searched = searched_costs(problem, prices, nodes, rows)
+        least[rows] = np.maximum(least[rows], searched)
+    return math.fsum(least)
+
+
+def searched_costs(
+    problem: DispatchProblem,
+    prices: Multipliers,
+    nodes: NodePrices,
+    rows: npt.NDArray[np.intp],
+) -> Floats:
+    """The same for `rows` with their balance kept and their targets at interval ends exact."""
+    at_end = problem.targets.share == 1.0
+    unpriced = replace(
+        prices,
+        energy_value_per_kwh=np.broadcast_to(0.0, problem.shape),
+        target_min_per_kwh=np.where(at_end, 0.0, prices.target_min_per_kwh),
+        target_max_per_kwh=np.where(at_end, 0.0, prices.target_max_per_kwh),
+    )
+    terms = _target_terms(problem, unpriced), unit_prices(problem, unpriced)
+    chunk = _chunk(problem, unpriced, nodes, terms, rows)
+    costs = (chunk.charge, chunk.discharge, chunk.energy)
+    return chunk.constant + own_costs(problem, rows, usable_power(problem), costs)
+
+
+def _chunk(
+    problem: DispatchProblem,
+    prices: Multipliers,
+    nodes: NodePrices,
+    terms: tuple[_TargetTerms, UnitPrices],
+    rows: Rows,
+) -> _Chunk:
+    """All rows' terms on the variables of some batteries."""
+    chunk = _balance_terms(problem, prices, nodes, rows)
+    _add_targets(terms[0], chunk)
+    _add_unit_prices(terms[1], chunk)
+    _add_ramps(problem, prices, chunk)
+    _add_cycles(problem, prices, chunk)
+    return chunk
 
 
 def usable_power(problem: DispatchProblem) -> tuple[Floats, Floats]:
@@ -119,7 +158,7 @@ def usable_power(problem: DispatchProblem) -> tuple[Floats, Floats]:
 
 
 def _balance_terms(
-    problem: DispatchProblem, prices: Multipliers, nodes: NodePrices, rows: slice
+    problem: DispatchProblem, prices: Multipliers, nodes: NodePrices, rows: Rows
 ) -> _Chunk:
     b, step_h = problem.batteries, problem.grid.step_h
     value, after = prices.energy_value_per_kwh[rows], problem.energy_after_loss[rows]
@@ -138,10 +177,21 @@ def _balance_terms(
     )
 
 
+def _members(
+    battery: npt.NDArray[np.int64], chunk: _Chunk
+) -> tuple[slice | npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+    """Which entries of a sorted column of batteries are in a chunk, and at which of its rows."""
+    if isinstance(chunk.rows, slice):
+        start = chunk.rows.start
+        found = slice(*np.searchsorted(battery, [start, start + len(chunk.constant)]).tolist())
+        return found, battery[found] - start
+    here = np.flatnonzero(np.isin(battery, chunk.rows))
+    return here, np.searchsorted(chunk.rows, battery[here]).astype(np.int64)
+
+
 def _add_unit_prices(units: UnitPrices, chunk: _Chunk) -> None:
-    start = chunk.rows.start
-    here = slice(*np.searchsorted(units.unit, [start, start + len(chunk.constant)]))
-    at = (units.unit[here] - start, units.interval[here])
+    here, row = _members(units.unit, chunk)
+    at = (row, units.interval[here])
     np.add.at(chunk.charge, at, units.per_kw[here])
     np.subtract.at(chunk.discharge, at, units.per_kw[here])
 
@@ -178,9 +228,8 @@ def _target_terms(problem: DispatchProblem, prices: Multipliers) -> _TargetTerms
 
 
 def _add_targets(terms: _TargetTerms, chunk: _Chunk) -> None:
-    start = chunk.rows.start
-    here = slice(*np.searchsorted(terms.battery, [start, start + len(chunk.constant)]))
-    row, interval = terms.battery[here] - start, terms.interval[here]
+    here, row = _members(terms.battery, chunk)
+    interval = terms.interval[here]
     np.add.at(chunk.energy, (row, interval), terms.at_last[here])
     later = interval > 0
     np.add.at(chunk.energy, (row[later], interval[later] - 1), terms.at_first[here][later])
@@ -234,7 +283,7 @@ def _energy_at_best(
 
 
 def _reachable(
-    problem: DispatchProblem, rows: slice, most: tuple[Floats, Floats], yields: Flags
+    problem: DispatchProblem, rows: Rows, most: tuple[Floats, Floats], yields: Flags
 ) -> tuple[Floats, Floats]:
     """Energies at the instants 1 to T that some powers lead to, cut to each band that is kept."""
     b, step_h = problem.batteries, problem.grid.step_h
@@ -262,7 +311,7 @@ def _yielding_at_best(
     high: Floats,
 ) -> Floats:
     """Where the band yields, energy outside it costs; the best is at an end or at an edge."""
-    rows = chunk.rows.start + yielding
+    rows = np.arange(len(problem.batteries))[chunk.rows][yielding]
     edges = (
         problem.batteries.energy_kwh_min[rows, 1:-1],
         problem.batteries.energy_kwh_max[rows, 1:-1],

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
+    Rows = slice | npt.NDArray[np.intp]
 
 
 def stored_energy_kwh(
@@ -48,7 +49,7 @@ def throughput_kwh(problem: DispatchProblem, p_charge_kw: Floats, p_discharge_kw
     return by_day
 
 
-def throughput_kwh_max(problem: DispatchProblem, rows: slice = slice(None)) -> Floats:
+def throughput_kwh_max(problem: DispatchProblem, rows: Rows = slice(None)) -> Floats:
     """Cap on the throughput of a day, shape (rows,); inf where there is none."""
     b = problem.batteries
     rated, cycles = b.energy_kwh_max[rows].max(axis=1), b.cycles_per_day_max[rows]
@@ -98,7 +99,7 @@ def ramp_excess_kw(problem: DispatchProblem, p_kw: Floats, rows: Ints) -> tuple[
     return np.maximum(up, 0.0), np.maximum(down, 0.0)
 
 
-def end_value(problem: DispatchProblem, final_kwh: Floats, rows: slice = slice(None)) -> Floats:
+def end_value(problem: DispatchProblem, final_kwh: Floats, rows: Rows = slice(None)) -> Floats:
     """Value of the energy left in `rows`; energy lacking below an empty store costs like the first.
 
     Only a band that cannot be kept lets energy fall below an empty store. A first piece of negative
@@ -111,7 +112,7 @@ def end_value(problem: DispatchProblem, final_kwh: Floats, rows: slice = slice(N
     return np.asarray((value * filled).sum(axis=1) + lacking)
 
 
-def end_value_starts(problem: DispatchProblem, rows: slice = slice(None)) -> Floats:
+def end_value_starts(problem: DispatchProblem, rows: Rows = slice(None)) -> Floats:
     """Energy at which each piece of the end value starts, shape (rows, P)."""
     starts = np.cumsum(problem.batteries.end_value_kwh[rows], axis=1)
     starts[:, 1:] = starts[:, :-1].copy()
