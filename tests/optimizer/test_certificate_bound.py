@@ -103,7 +103,7 @@ def test_discrete_powers_are_bounded_by_the_best_of_all_plans():
 
 
 def test_charging_while_discharging_does_not_loosen_the_bound():
-    """At −1 a kWh the relaxation burns energy in a lossy battery for 5; the bound stays below."""
+    """At −1 a kWh the relaxation burns energy in a lossy battery for 5; the bound is exact."""
     problem = make_problem(
         2,
         price_import=[-1.0, -1.0],
@@ -111,9 +111,8 @@ def test_charging_while_discharging_does_not_loosen_the_bound():
     )
     answer = solve_continuous(problem)
     assert answer.cost == pytest.approx(-5.0)
-    # Where both legs are worth the same, an interval brings one of them: 5 kW at 1/3.
-    prices = replace(answer.multipliers, energy_value_per_kwh=np.full((1, 2), -4 / 3))
-    assert profit_bound(problem, prices) == pytest.approx(10 / 3)
+    # 2.5 kWh out at a cost of 2.5 make room for 5 kW that earn 5.
+    assert profit_bound(problem, answer.multipliers) == pytest.approx(2.5)
 
 
 def test_a_site_that_earns_more_than_it_pays_is_bounded():
@@ -185,14 +184,16 @@ def test_multipliers_of_another_shape_are_refused():
 
 
 def test_the_solvers_bound_counts_only_where_binaries_make_it_better():
-    problem = make_problem(2, price_import=[0.1, 0.3], batteries=[{"power_levels": 2}])
-    plan = make_plan(problem, [[5.0, -5.0]])
-    solver = SolverReport("by hand", 1, 1, 1, binaries=2, rounds=1, bound=-1.5)
+    problem = make_problem(
+        2, price_import=[0.1, 0.3], batteries=[{"power_levels": 2}], limits=[{"p_kw_min": -3.0}]
+    )
+    plan = make_plan(problem, [[-2.5, -2.5]])
+    solver = SolverReport("by hand", 1, 1, 1, binaries=2, rounds=1, bound=-1.2)
     loose = certify(plan)
     assert loose.bound_source == "multipliers"
     told = certify(replace(plan, solver=solver), trust_solver=True)
     assert told.bound_source == "branch and bound"
-    assert told.profit_bound == pytest.approx(1.5)
+    assert told.profit_bound == pytest.approx(1.2)
     # Nobody's word is taken unless it is asked for: a plan may come from a file.
     assert certify(replace(plan, solver=solver)) == loose
     for untrusted in (
