@@ -3,6 +3,8 @@
 RuntimeError
 ├── InfeasibleError   the problem: something firm cannot be kept, and strict mode was asked for
 └── SolveError        the solver: it gave no usable answer
+ValueError
+└── UnsupportedFeatureError   the caller: this solver does not carry the problem, another does
 """
 
 from __future__ import annotations
@@ -39,3 +41,14 @@ class InfeasibleError(RuntimeError):
 
 class SolveError(RuntimeError):
     """The solver gave no usable answer; the text is what it said."""
+
+
+class UnsupportedFeatureError(ValueError):
+    """The structured solver does not carry something; `features` names all of it."""
+
+    def __init__(self, name: str, features: tuple[str, ...]) -> None:
+        self.features = features
+        super().__init__(
+            f"{name}: the structured solver does not carry {', '.join(features)}; "
+            "solver='monolith' does"
+        )

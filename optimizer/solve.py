@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal
 from optimizer.audit import MODEL_GAP, MODEL_S, audited
 from optimizer.clash import find_clash
 from optimizer.engine.engine import solve_structured
-from optimizer.engine.features import UnsupportedFeatureError, not_carried
-from optimizer.errors import InfeasibleError, SolveError
+from optimizer.engine.features import not_carried
+from optimizer.errors import InfeasibleError, SolveError, UnsupportedFeatureError
 from optimizer.monolith import solve_monolith
 from optimizer.plan import Plan, Status, StopReason
 from optimizer.rounding import Resolution, in_whole_watts

@@ -20,6 +20,7 @@ _COMMANDS = {
     "solve": ("gridsim.cli.problems", "Solve a dispatch problem."),
     "verify": ("gridsim.cli.problems", "Check a saved plan alone."),
     "explain": ("gridsim.cli.explaining", "Say why a battery of a saved plan does what it does."),
+    "bench": ("gridsim.cli.benches", "Measure a solver on a drawn instance."),
     "scenario": ("gridsim.cli.scenarios", "Look at scenario files."),
     "schema": ("gridsim.cli.scenarios", "Print the JSON schema of a kind of file."),
 }

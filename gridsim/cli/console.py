@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
-from optimizer.errors import InfeasibleError, SolveError
+from optimizer.errors import InfeasibleError, SolveError, UnsupportedFeatureError
 from twins.faults import InvalidInputError
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
                     _interrupts.check()
         except KeyboardInterrupt:
             _fail("interrupted", EXIT_INTERRUPTED)
-        except InvalidInputError as error:
+        except (InvalidInputError, UnsupportedFeatureError) as error:
             _fail(str(error), EXIT_BAD_INPUT)
         except (InfeasibleError, SolveError) as error:
             _fail(str(error), EXIT_NO_PLAN)

@@ -59,17 +59,6 @@ FEATURES: tuple[Feature, ...] = (
 """Each with the three places that must know it; no cell is empty."""
 
 
-class UnsupportedFeatureError(ValueError):
-    """The structured solver does not carry something; `features` names all of it."""
-
-    def __init__(self, name: str, features: tuple[str, ...]) -> None:
-        self.features = features
-        super().__init__(
-            f"{name}: the structured solver does not carry {', '.join(features)}; "
-            "solver='monolith' does"
-        )
-
-
 def not_carried(problem: DispatchProblem) -> tuple[str, ...]:
     """Names of the features of `problem` that the structured solver does not carry."""
     b, groups = problem.batteries, problem.groups

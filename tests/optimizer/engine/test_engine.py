@@ -13,7 +13,8 @@ from numba.core.dispatcher import Dispatcher
 
 import optimizer.engine
 from optimizer.engine.engine import solve_structured
-from optimizer.engine.features import FEATURES, UnsupportedFeatureError, not_carried
+from optimizer.engine.features import FEATURES, not_carried
+from optimizer.errors import UnsupportedFeatureError
 from optimizer.plan import Status
 from optimizer.solve import BATTERIES_FOR_ENGINE, solve
 from tests.optimizer.certificate_problems import random_problem
