@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-6
 """Smaller breaches, relative to ``max(1, |limit|)``, are a solver's rounding."""
-_KINDS = ("limit", "network", "target", "band", "ramp")
+_KINDS = ("limit", "limit ramp", "network", "target", "band", "ramp")
 
 
 def find_breaches(
@@ -31,7 +31,7 @@ def find_breaches(
     generation_kw: Floats,
     energy_kwh: Floats,
 ) -> tuple[Breach, ...]:
-    """Every breach of a limit, network row, target, band or ramp, by kind and the largest first.
+    """Every breach of a rule that can be bought off, by kind and the largest first.
 
     Args:
         problem: what was asked.
@@ -44,6 +44,7 @@ def find_breaches(
     net = net_power_kw(problem, p_kw, generation_kw)
     found = [
         *_limit_breaches(problem, net),
+        *_limit_ramp_breaches(problem, net),
         *_network_breaches(problem, p_kw, generation_kw, net),
         *_target_breaches(problem, energy_kwh),
         *_band_breaches(problem, energy_kwh),
@@ -85,6 +86,21 @@ def _limit_breaches(problem: DispatchProblem, net_kw: Floats) -> Iterator[Breach
         for row, at in _broken(over, edge):
             name, firm = limits.limit_id[row], bool(limits.is_firm[row])
             yield Breach("limit", name, iso(starts[at]), float(over[row, at]), "kW", side, firm)
+
+
+def _limit_ramp_breaches(problem: DispatchProblem, net_kw: Floats) -> Iterator[Breach]:
+    limits, starts = problem.limits, problem.grid.starts
+    rows = np.flatnonzero(limits.has_ramp)
+    slope = _slopes(problem, net_kw[limits.group[rows]], limits.p_kw_initial[rows])
+    for side, rate, sign in (
+        ("above", limits.ramp_up_kw_per_h[rows], 1.0),
+        ("below", limits.ramp_down_kw_per_h[rows], -1.0),
+    ):
+        over = sign * slope - rate[:, None]
+        for row, at in _broken(over, rate[:, None]):
+            name, firm = limits.limit_id[rows[row]], bool(limits.has_firm_ramp[rows[row]])
+            size = float(over[row, at])
+            yield Breach("limit ramp", name, iso(starts[at]), size, "kW/h", side, firm)
 
 
 def _network_breaches(
@@ -137,11 +153,8 @@ def _band_breaches(problem: DispatchProblem, energy_kwh: Floats) -> Iterator[Bre
 
 
 def _ramp_breaches(problem: DispatchProblem, p_kw: Floats) -> Iterator[Breach]:
-    b, step_h, starts = problem.batteries, problem.grid.step_h, problem.grid.starts
-    hours = (np.concatenate([step_h[:1], step_h[:-1]]) + step_h) / 2
-    step = p_kw - np.concatenate([b.p_kw_initial[:, None], p_kw[:, :-1]], axis=1)
-    step[:, 0] = np.nan_to_num(step[:, 0], nan=0.0)
-    slope = step / hours
+    b, starts = problem.batteries, problem.grid.starts
+    slope = _slopes(problem, p_kw, b.p_kw_initial)
     for side, rate, over in (
         ("above", b.ramp_up_kw_per_h, slope - b.ramp_up_kw_per_h[:, None]),
         ("below", b.ramp_down_kw_per_h, -slope - b.ramp_down_kw_per_h[:, None]),
@@ -149,6 +162,15 @@ def _ramp_breaches(problem: DispatchProblem, p_kw: Floats) -> Iterator[Breach]:
         for row, at in _broken(over, rate[:, None]):
             name, size = b.battery_id[row], float(over[row, at])
             yield Breach("ramp", name, iso(starts[at]), size, "kW/h", side, True)
+
+
+def _slopes(problem: DispatchProblem, p_kw: Floats, p_kw_initial: Floats) -> Floats:
+    """Change of power into each interval, kW per hour between midpoints; 0 where it is free."""
+    step_h = problem.grid.step_h
+    hours = (np.concatenate([step_h[:1], step_h[:-1]]) + step_h) / 2
+    step = p_kw - np.concatenate([p_kw_initial[:, None], p_kw[:, :-1]], axis=1)
+    step[:, 0] = np.nan_to_num(step[:, 0], nan=0.0)
+    return np.asarray(step / hours)
 
 
 def _broken(over: Floats, edge: Floats) -> Sequence[tuple[int, int]]:

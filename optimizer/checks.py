@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optimizer.shared_checks import network_faults
+from optimizer.shared_checks import network_faults, position_faults
 from twins.faults import Fault
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _NOT_BY_ROW = {"entry_start", "entry_unit", "entry_group", "weight"}
 """Columns of entries, several to a row; `optimizer.shared_checks` looks at them."""
-_MAY_BE_NAN = {"p_kw_initial"}
+_MAY_BE_NAN = {"p_kw_initial", "p_kw_previous"}
 _MAY_BE_INFINITE = {
     "cycles_per_day_max", "ramp_up_kw_per_h", "ramp_down_kw_per_h", "end_value_kwh",
     "p_kw_max", "p_kw_min", "energy_kwh_max", "energy_kwh_min",
@@ -33,14 +33,14 @@ _NOT_NEGATIVE = {
     "energy_kwh_initial", "p_charge_kw_max", "p_discharge_kw_max", "p_charge_kw_min",
     "p_discharge_kw_min", "power_levels", "cycles_per_day_max", "ramp_up_kw_per_h",
     "ramp_down_kw_per_h", "end_value_kwh", "p_kw_available", "load_kw", "generation_kw",
-    "breach_price_per_kwh", "breach_price_per_kw",
+    "breach_price_per_kwh", "breach_price_per_kw", "change_price_per_kwh",
 }  # fmt: skip
 
 
 def problem_faults(problem: DispatchProblem) -> list[Fault]:
     """All faults of a problem, in the order of its tables; an empty list means that it is sound."""
     faults = list(_price_faults(problem))
-    tables = ("batteries", "generators", "groups", "limits", "targets", "network")
+    tables = ("batteries", "generators", "groups", "limits", "targets", "network", "positions")
     for name in tables:
         faults += _number_faults(getattr(problem, name))
     faults += _name_faults(problem)
@@ -50,6 +50,7 @@ def problem_faults(problem: DispatchProblem) -> list[Fault]:
     faults += _limit_faults(problem)
     faults += _target_faults(problem)
     faults += network_faults(problem)
+    faults += position_faults(problem)
     return faults
 
 
@@ -69,6 +70,8 @@ def _number_faults(table: object) -> Iterator[Fault]:
             continue
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "fi" or not values.size:
             continue
+        if not any(values.strides):  # one number for all cells, as of a column that was left out
+            values = values[(slice(0, 1),) * values.ndim]
         bad = np.zeros(values.shape, dtype=bool)
         allowed = "must be a finite number"
         if column.name not in _MAY_BE_NAN:
@@ -186,9 +189,10 @@ def _limit_faults(problem: DispatchProblem) -> Iterator[Fault]:
     table = problem.limits
     crossed = table.p_kw_min > table.p_kw_max
     yield from _cells(table, "p_kw_min", table.p_kw_min, crossed, "must be at most p_kw_max")
-    none = (np.isinf(table.p_kw_max) & np.isinf(table.p_kw_min)).all(axis=1)
+    none = (np.isinf(table.p_kw_max) & np.isinf(table.p_kw_min)).all(axis=1) & ~table.has_ramp
     for row in np.flatnonzero(none):
-        yield Fault(table.where[row], "", "must have p_kw_max or p_kw_min in at least one interval")
+        allowed = "must have p_kw_max or p_kw_min in at least one interval, or a ramp"
+        yield Fault(table.where[row], "", allowed)
 
 
 def _target_faults(problem: DispatchProblem) -> Iterator[Fault]:

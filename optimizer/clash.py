@@ -41,6 +41,8 @@ _KEPT = 1e-6
 _SLACKS = {
     "breach_above_kw": ("limit", "above"),
     "breach_below_kw": ("limit", "below"),
+    "limit_ramp_above_kw": ("limit ramp", "above"),
+    "limit_ramp_below_kw": ("limit ramp", "below"),
     "network_above_kw": ("network", "above"),
     "network_below_kw": ("network", "below"),
     "target_missing_kwh": ("target", "below"),
@@ -56,7 +58,7 @@ class Rule(NamedTuple):
     """One firm rule at one moment.
 
     Attributes:
-        kind: "limit", "network", "target", "band" or "ramp".
+        kind: "limit", "limit ramp", "network", "target", "band" or "ramp".
         name: id of the limit, row or battery.
         at: start of the interval, or the moment of a target or of a band, RFC 3339.
         side: "above": a rule that something be no more; "below": no less.
@@ -131,7 +133,7 @@ def find_clash(
 def _parts(problem: DispatchProblem, breach: Breach) -> Iterator[tuple[str, Kept, bool]]:
     """Growing parts around a breach."""
     group = NO_GROUP
-    if breach.kind == "limit":
+    if breach.kind in ("limit", "limit ramp"):
         group = int(problem.limits.group[problem.limits.limit_id.index(breach.name)])
     elif breach.kind != "network":
         row = problem.batteries.battery_id.index(breach.name)
@@ -191,7 +193,8 @@ class _Rules:
         kind, row = _SLACKS[name][0], index[0] if isinstance(index, tuple) else index
         part = self._part
         firm = {
-            "limit": part.limits.is_firm, "target": part.targets.is_firm,
+            "limit": part.limits.is_firm, "limit ramp": part.limits.has_firm_ramp,
+            "target": part.targets.is_firm,
             "network": part.network.is_firm,
         }  # fmt: skip
         return bool(firm[kind][row]) if kind in firm else True
@@ -200,7 +203,7 @@ class _Rules:
         part, (kind, side) = self._part, _SLACKS[name]
         row, t = index if isinstance(index, tuple) else (index, 0)
         instants = part.grid.instants
-        if kind == "limit":
+        if kind in ("limit", "limit ramp"):
             return Rule(kind, part.limits.limit_id[row], iso(instants[t]), side)
         if kind == "network":
             return Rule(kind, part.network.row_id[row], iso(instants[part.network.interval[row]]),

@@ -204,6 +204,12 @@ class StoreDocument(UnitDocument):
     p_kw_initial: Number | None = Field(
         None, description="Power before the horizon, for the first ramp; positive charging."
     )
+    p_kw_previous: OpenSeries = Field(
+        [None], description="Power in the plan before this one; null for none."
+    )
+    change_price_per_kwh: Number = Field(
+        0.0, ge=0, description="Price of each kWh by which the power differs from that plan's."
+    )
 
 
 class BatteryDocument(StoreDocument):
@@ -299,6 +305,13 @@ class LimitDocument(Document):
     breach_price_per_kw: Number | None = Field(
         None, gt=0, description="Price of the largest breach of each side, once."
     )
+    ramp_up_kw_per_h: Number | None = Field(
+        None, description="Largest rise of the net, per hour between the intervals' midpoints."
+    )
+    ramp_down_kw_per_h: Number | None = Field(None, description="Largest fall of the net.")
+    p_kw_initial: Number | None = Field(
+        None, description="Net before the horizon, for the first ramp."
+    )
 
 
 class PeakChargeDocument(Document):
@@ -335,6 +348,20 @@ class NetworkRowDocument(Document):
     )
 
 
+class PositionDocument(Document):
+    """A committed net power, as from the day-ahead market; what deviates is paid for by the kWh.
+
+    The two prices may not add up to less than 0 in any interval."""
+
+    position_id: Name | None = Field(None, description="Default: its place in the list.")
+    group_id: Name | None = Field(None, description="A group or a site; without it, everything.")
+    p_kw: Series = Field(description="Committed net power, positive drawn.")
+    price_above_per_kwh: Series = Field(description="Cost of each kWh of net above it.")
+    price_below_per_kwh: Series = Field(
+        description="Cost of each kWh of net below it; negative where it is sold again."
+    )
+
+
 class ProblemDocument(Document):
     """A dispatch problem. Power in kW, positive into the unit or group; prices per kWh or kW."""
 
@@ -354,6 +381,7 @@ class ProblemDocument(Document):
     limits: list[LimitDocument] = []
     peak_charges: list[PeakChargeDocument] = []
     network: list[NetworkRowDocument] = []
+    positions: list[PositionDocument] = []
     scenarios: Literal[1] = Field(1, description="Reserved: one scenario for now.")
 
 

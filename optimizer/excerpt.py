@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 
 from optimizer.edge_rows import edge_rows
+from optimizer.plan import LATER_COLUMNS
 from optimizer.problem import NO_GROUP
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ class Excerpt:
 
     Attributes:
         problem: the part.
-        batteries, generators, groups, limits, targets, network: rows of the whole, in the part's
-            order.
+        batteries, generators, groups, limits, targets, network, positions: rows of the whole, in
+            the part's order.
     """
 
     problem: DispatchProblem
@@ -43,6 +44,7 @@ class Excerpt:
     limits: Ints
     targets: Ints
     network: Ints
+    positions: Ints
 
     def multipliers(self, of_whole: Multipliers) -> Multipliers:
         """The prices of the part's own rows."""
@@ -59,7 +61,12 @@ class Excerpt:
             "target_max_per_kwh": targets,
             "network_max_per_kw": self.network,
             "network_min_per_kw": self.network,
+            "limit_ramp_up_per_kw": limits,
+            "limit_ramp_down_per_kw": limits,
+            "position_per_kwh": self.positions,
         }
+        given = {n for n in rows if n not in LATER_COLUMNS or getattr(of_whole, n).size}
+        rows = {n: at for n, at in rows.items() if n in given}
         return replace(of_whole, **{n: getattr(of_whole, n)[at] for n, at in rows.items()})
 
 
@@ -106,7 +113,8 @@ def excerpt(problem: DispatchProblem, kept: Kept, name: str, *, whole: bool = Fa
     """Rows of a problem as a problem; what lay in a group that is left out lies in none.
 
     Firm rules keep the price that they have in the whole. Network rows that cross the part's edge
-    are left out; see `optimizer.edge_rows`.
+    are left out; see `optimizer.edge_rows`. So are positions of groups that are left out, and of
+    the whole unless the part stands for it.
 
     Args:
         problem: the whole.
@@ -125,6 +133,7 @@ def excerpt(problem: DispatchProblem, kept: Kept, name: str, *, whole: bool = Fa
         limits=np.flatnonzero(kept.limits),
         targets=np.flatnonzero(kept.batteries[problem.targets.battery]),
         network=inner.rows,
+        positions=np.flatnonzero(np.append(kept.groups, whole)[problem.positions.group]),
     )
     targets = take(problem.targets, found.targets)
     of_targets = np.searchsorted(found.batteries, targets.battery)
@@ -136,6 +145,7 @@ def excerpt(problem: DispatchProblem, kept: Kept, name: str, *, whole: bool = Fa
         limits=_regrouped(take(problem.limits, found.limits), place),
         targets=replace(targets, battery=of_targets),
         network=inner.table,
+        positions=_regrouped(take(problem.positions, found.positions), place),
         name=name,
         document=None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -48,7 +48,7 @@ class Breach:
     """One limit, target or band that the plan could not keep.
 
     Attributes:
-        kind: "limit", "network", "target", "band" or "ramp".
+        kind: "limit", "limit ramp", "network", "target", "band" or "ramp".
         name: id of the limit, network row or battery.
         at: start of the interval, or the moment of a target, RFC 3339.
         size: how far it is broken, ≥ 0.
@@ -91,8 +91,12 @@ class Multipliers:
         network_max_per_kw: shape (R,), ≥ 0, of one more kW of a network row's ``p_kw_max`` over its
             interval.
         network_min_per_kw: shape (R,), ≥ 0, of one kW less of its ``p_kw_min``.
+        limit_ramp_up_per_kw: shape (L, T), ≥ 0, of a limit's ramp into the interval.
+        limit_ramp_down_per_kw: shape (L, T), ≥ 0.
+        position_per_kwh: shape (C, T), of one more kWh of committed net: the price of a kWh drawn
+            there, from the negative of the price below to the price above.
 
-    The columns with a default may be left out where the problem has no such rows.
+    The columns with a default may be left out: then no row of theirs has a price.
     """
 
     energy_value_per_kwh: Floats
@@ -106,6 +110,15 @@ class Multipliers:
     target_max_per_kwh: Floats
     network_max_per_kw: Floats = field(default_factory=_no_rows)
     network_min_per_kw: Floats = field(default_factory=_no_rows)
+    limit_ramp_up_per_kw: Floats = field(default_factory=_no_rows)
+    limit_ramp_down_per_kw: Floats = field(default_factory=_no_rows)
+    position_per_kwh: Floats = field(default_factory=_no_rows)
+
+
+LATER_COLUMNS = frozenset(
+    column.name for column in fields(Multipliers) if column.default_factory is not MISSING
+)
+"""Columns of the multipliers that may be left out: plans of before do not have them."""
 
 
 @dataclass(frozen=True)

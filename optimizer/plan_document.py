@@ -50,7 +50,7 @@ class GeneratorPlan(PlanPart):
 class BreachEntry(PlanPart):
     """One `optimizer.plan.Breach`."""
 
-    kind: Literal["limit", "network", "target", "band", "ramp"]
+    kind: Literal["limit", "limit ramp", "network", "target", "band", "ramp"]
     name: str
     at: Annotated[str, AfterValidator(_utc_moment)]
     size: float

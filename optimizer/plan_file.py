@@ -14,7 +14,15 @@ from pydantic import ValidationError
 
 from optimizer.borders import faults_from_pydantic, path_text
 from optimizer.certificate.prices import no_multipliers
-from optimizer.plan import Audit, Breach, Certificate, Multipliers, Plan, SolverReport
+from optimizer.plan import (
+    LATER_COLUMNS,
+    Audit,
+    Breach,
+    Certificate,
+    Multipliers,
+    Plan,
+    SolverReport,
+)
 from optimizer.plan_document import PlanDocument
 from optimizer.problem import ProblemError
 from optimizer.reading import load_json, problem_from_document
@@ -276,6 +284,7 @@ def _multiplier_lists(
     return {
         name: {"shape": list(values.shape), "values": _or_null(values)}
         for name, values in ordered.items()
+        if values.size or name not in LATER_COLUMNS
     }
 
 
@@ -288,12 +297,13 @@ def _multipliers(
 ) -> Multipliers | None:
     if tables is None:
         return None
-    wanted = {name: values.shape for name, values in vars(no_multipliers(problem)).items()}
+    none = vars(no_multipliers(problem))
+    wanted = {name: values.shape for name, values in none.items()}
     sound = True
     for name in sorted(wanted.keys() | tables.keys()):
         table = tables.get(name)
-        if table is None and math.prod(wanted[name]) == 0:
-            continue  # written before there were such rows
+        if table is None and name in LATER_COLUMNS:
+            continue
         shape = () if table is None else tuple(table.shape)
         fits = table is not None and len(table.values) == math.prod(shape)
         if shape != wanted.get(name) or not fits:
@@ -306,5 +316,4 @@ def _multipliers(
     if not sound:
         return None
     arrays = {n: np.array(t.values, dtype=float).reshape(t.shape) for n, t in tables.items()}
-    left_out = {n: np.zeros(shape) for n, shape in wanted.items() if n not in tables}
-    return Multipliers(**arrays, **left_out)
+    return Multipliers(**{**none, **arrays})

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optimizer.checks import problem_faults
+from optimizer.tables.columns import says_nothing
 from optimizer.tables.network import NetworkRows
+from optimizer.tables.trading import Positions
 from optimizer.tables.tree import NO_GROUP, Groups, Limits
 from optimizer.tables.units import Batteries, Generators, Targets
 from twins.faults import InvalidInputError
@@ -40,9 +42,23 @@ __all__ = [
     "Groups",
     "Limits",
     "NetworkRows",
+    "Positions",
     "ProblemError",
     "Targets",
 ]
+
+
+_LATER = {
+    (table, name): default
+    for table, name, default in (
+        ("Batteries", "p_kw_previous", np.nan),
+        ("Batteries", "change_price_per_kwh", 0.0),
+        ("Limits", "ramp_up_kw_per_h", np.inf),
+        ("Limits", "ramp_down_kw_per_h", np.inf),
+        ("Limits", "p_kw_initial", np.nan),
+    )
+}
+"""Columns that came later, with their defaults: at those they do not move a problem's digest."""
 
 
 class ProblemError(InvalidInputError):
@@ -77,6 +93,7 @@ class DispatchProblem:
     document: dict[str, Any] | None = field(default=None, repr=False)
     """The portable form this was read from, kept so that a saved plan holds what was asked."""
     network: NetworkRows = field(default_factory=NetworkRows.none)
+    positions: Positions = field(default_factory=Positions.none)
 
     def __post_init__(self) -> None:
         faults = problem_faults(self)
@@ -101,11 +118,12 @@ class DispatchProblem:
         tables: list[Any] = [self.batteries, self.generators, self.groups]
         tables += [self.limits, self.targets]
         # A table that came later and is empty says nothing: a problem keeps the digest it had.
-        tables += [table for table in (self.network,) if len(table)]
+        tables += [table for table in (self.network, self.positions) if len(table)]
         for table in tables:
             for column in fields(table):
                 value = getattr(table, column.name)
-                if column.name == "where":
+                later = _LATER.get((type(table).__name__, column.name))
+                if column.name == "where" or (later is not None and says_nothing(value, later)):
                     continue
                 # Adding 0 turns -0.0 into 0.0: equal problems have equal digests.
                 is_array = isinstance(value, np.ndarray)
@@ -155,6 +173,8 @@ class DispatchProblem:
             ]
         energy += [self.batteries.end_value_per_kwh, self.batteries.wear_cost_charge_per_kwh]
         energy += [self.batteries.wear_cost_discharge_per_kwh, self.generators.cost_per_kwh]
+        energy += [self.positions.price_above_per_kwh, self.positions.price_below_per_kwh]
+        energy += [self.batteries.change_price_per_kwh]
         largest = max(float(np.abs(column).max(initial=0.0)) for column in energy)
         stated = max(
             float(self.limits.breach_price_per_kwh.max(initial=0.0)),

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from optimizer.problem import DispatchProblem
 
 
+PRICE_ROUNDING = 1e-9
+"""Two prices whose sum lies this little below 0 were meant to cancel."""
+
+
 def network_faults(problem: DispatchProblem) -> Iterator[Fault]:
     """Entries that point nowhere, rows without entries or bounds, names that come twice."""
     rows = problem.network
@@ -41,6 +45,24 @@ def network_faults(problem: DispatchProblem) -> Iterator[Fault]:
             allowed = f"must be a name of its own in its interval; {first[name, interval]} has it"
             yield Fault(f"{path}.row_id", repr(name), allowed)
         first.setdefault((name, interval), path)
+
+
+def position_faults(problem: DispatchProblem) -> Iterator[Fault]:
+    """Deviations that earn both ways, and names that come twice."""
+    table = problem.positions
+    total = table.price_above_per_kwh + table.price_below_per_kwh
+    for row in np.flatnonzero((total < -PRICE_ROUNDING).any(axis=1)):
+        at = int(np.argmax(total[row] < -PRICE_ROUNDING))
+        above = table.price_above_per_kwh[row, at]
+        allowed = f"must be at least the negative of price_above_per_kwh there, {-above:g}"
+        found = f"{table.price_below_per_kwh[row, at]:g}"
+        yield Fault(f"{table.where[row]}.price_below_per_kwh[{at}]", found, allowed)
+    first: dict[str, str] = {}
+    for name, path in zip(table.position_id, table.where, strict=True):
+        if name in first:
+            allowed = f"must be a name of its own; {first[name]} has it"
+            yield Fault(f"{path}.position_id", repr(name), allowed)
+        first.setdefault(name, path)
 
 
 def _entry_faults(problem: DispatchProblem) -> Iterator[Fault]:

@@ -39,6 +39,7 @@ def problem_document(problem: DispatchProblem) -> dict[str, Any]:
         "sites": [_node(problem, row) for row in group_order(problem) if is_site[row]],
         "groups": [_node(problem, row) for row in group_order(problem) if not is_site[row]],
         "limits": [_limit(problem, row) for row in range(len(problem.limits))],
+        "positions": [_position(problem, row) for row in range(len(problem.positions))],
         "network": [_network_row(problem, row) for row in range(len(problem.network))],
     }
     return {key: value for key, value in content.items() if value != []}
@@ -94,6 +95,9 @@ def _battery(problem: DispatchProblem, row: int) -> dict[str, Any]:
         value = float(getattr(b, name)[row])
         if math.isfinite(value):
             content[name] = value
+    if np.isfinite(b.p_kw_previous[row]).any():
+        content["p_kw_previous"] = _plain(b.p_kw_previous[row])
+        content["change_price_per_kwh"] = float(b.change_price_per_kwh[row])
     if b.power_levels[row]:
         content["power_levels"] = int(b.power_levels[row])
     content |= _end_value(b.end_value_kwh[row], b.end_value_per_kwh[row])
@@ -173,6 +177,19 @@ def _limit(problem: DispatchProblem, row: int) -> dict[str, Any]:
     for name in ("breach_price_per_kwh", "breach_price_per_kw"):
         if value := float(getattr(limits, name)[row]):
             content[name] = value
+    for name in ("ramp_up_kw_per_h", "ramp_down_kw_per_h", "p_kw_initial"):
+        if math.isfinite(value := float(getattr(limits, name)[row])):
+            content[name] = value
+    return content
+
+
+def _position(problem: DispatchProblem, row: int) -> dict[str, Any]:
+    table = problem.positions
+    content: dict[str, Any] = {"position_id": table.position_id[row]}
+    for name in ("p_kw", "price_above_per_kwh", "price_below_per_kwh"):
+        content[name] = _plain(getattr(table, name)[row])
+    if table.group[row] != NO_GROUP:
+        content["group_id"] = problem.groups.group_id[table.group[row]]
     return content
 
 

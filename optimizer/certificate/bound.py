@@ -98,8 +98,7 @@ def _batteries_at_best(problem: DispatchProblem, prices: Multipliers, nodes: Nod
     for start in range(0, len(problem.batteries), ROWS_PER_CHUNK):
         chunk = _chunk(problem, prices, nodes, terms, slice(start, start + ROWS_PER_CHUNK))
         most = charge_kw_max[chunk.rows], discharge_kw_max[chunk.rows]
-        # Charging and discharging exclude each other, and each set's best is at 0 or at its most.
-        power = np.minimum(np.minimum(chunk.charge * most[0], chunk.discharge * most[1]), 0.0)
+        power = _power_at_best(problem, chunk, most)
         energy = _energy_at_best(problem, chunk, most, yields[chunk.rows])
         best.append(power.sum(axis=1) + energy + chunk.constant)
     least = np.concatenate([*best, np.zeros(0)])
@@ -144,6 +143,28 @@ def _chunk(
     _add_ramps(problem, prices, chunk)
     _add_cycles(problem, prices, chunk)
     return chunk
+
+
+def _power_at_best(problem: DispatchProblem, chunk: _Chunk, most: tuple[Floats, Floats]) -> Floats:
+    """Least of what power costs, with what it costs to leave the previous plan's, (rows, T).
+
+    Charging and discharging exclude each other, and each side's best is at 0 or at its most, or at
+    the previous power.
+    """
+    least = np.minimum(np.minimum(chunk.charge * most[0], chunk.discharge * most[1]), 0.0)
+    change = problem.batteries.change_price_per_kwh[chunk.rows]
+    rows = np.flatnonzero(change)
+    if not rows.size:
+        return least
+    wanted = problem.batteries.p_kw_previous[chunk.rows][rows]
+    price = np.where(np.isnan(wanted), 0.0, change[rows, None] * problem.grid.step_h)
+    wanted, charge, discharge = np.nan_to_num(wanted), chunk.charge[rows], chunk.discharge[rows]
+    high, low = most[0][rows], -most[1][rows]
+    least[rows] = np.inf
+    for power in (np.zeros_like(wanted), high, low, np.clip(wanted, low, high)):
+        reduced = np.where(power >= 0, charge, -discharge) * power
+        least[rows] = np.minimum(least[rows], reduced + price * np.abs(power - wanted))
+    return least
 
 
 def usable_power(problem: DispatchProblem) -> tuple[Floats, Floats]:

@@ -36,6 +36,8 @@ class CostBreakdown:
         band_slack: energy outside the band of batteries that cannot keep it.
         ramp_slack: steps of power beyond a ramp.
         end_value: worth of the energy left; lowers the cost.
+        deviations: of nets from what was committed, at the positions' prices; may be negative.
+        changes: of powers from the previous plan's, at their prices.
     """
 
     settlement: float
@@ -47,6 +49,8 @@ class CostBreakdown:
     band_slack: float
     ramp_slack: float
     end_value: float
+    deviations: float = 0.0
+    changes: float = 0.0
 
     @property
     def penalty(self) -> float:
@@ -67,6 +71,8 @@ class CostBreakdown:
                 self.band_slack,
                 self.ramp_slack,
                 -self.end_value,
+                self.deviations,
+                self.changes,
             ]
         )
 
@@ -98,13 +104,16 @@ def cost_of(
         band_slack=_band_slack(problem, energy),
         ramp_slack=_ramp_slack(problem, p_kw),
         end_value=math.fsum(flows.end_value(problem, energy[:, -1])),
+        deviations=_deviations(problem, net, whole),
+        changes=_changes(problem, p_kw),
     )
 
 
 def idle_cost(problem: DispatchProblem) -> CostBreakdown:
     """Cost of doing nothing: batteries at 0 kW, sessions not served, generation as available.
 
-    Limits and network rows are charged as for any plan; targets, bands and ramps are not.
+    Limits, network rows and committed positions are charged as for any plan; targets, bands, ramps
+    of batteries and changes from the previous plan are not.
     """
     rest = np.zeros(problem.shape)
     available = problem.generators.p_kw_available
@@ -122,6 +131,7 @@ def idle_cost(problem: DispatchProblem) -> CostBreakdown:
         band_slack=0.0,
         ramp_slack=0.0,
         end_value=math.fsum(flows.end_value(problem, energy[:, -1])),
+        deviations=_deviations(problem, net, whole),
     )
 
 
@@ -198,7 +208,29 @@ def _limit_costs(problem: DispatchProblem, net_kw: Floats) -> tuple[float, float
         peaks.extend(breach.max(axis=1) * limits.breach_price_per_kw)
         stated.extend(energy * limits.breach_price_per_kwh)
         firm.extend(energy[limits.is_firm] * problem.firm_price_per_kwh)
+    ramps = flows.limit_ramp_excess_kw(problem, net_kw) if limits.has_ramp.any() else ()
+    for excess in ramps:
+        energy = excess @ step_h
+        stated.extend(energy * limits.breach_price_per_kwh)
+        firm.extend(energy[limits.has_firm_ramp] * problem.firm_price_per_kwh)
     return math.fsum(peaks), math.fsum(stated), math.fsum(firm)
+
+
+def _deviations(problem: DispatchProblem, net_kw: Floats, whole_kw: Floats) -> float:
+    positions = problem.positions
+    if not len(positions):
+        return 0.0
+    off = np.concatenate([net_kw, whole_kw[None, :]])[positions.group] - positions.p_kw
+    above, below = np.maximum(off, 0.0), np.maximum(-off, 0.0)
+    paid = positions.price_above_per_kwh * above + positions.price_below_per_kwh * below
+    return _total(paid * problem.grid.step_h)
+
+
+def _changes(problem: DispatchProblem, p_kw: Floats) -> float:
+    b = problem.batteries
+    rows = np.flatnonzero(b.change_price_per_kwh)
+    off = np.abs(p_kw[rows] - b.p_kw_previous[rows])
+    return math.fsum((np.nan_to_num(off) @ problem.grid.step_h) * b.change_price_per_kwh[rows])
 
 
 def _network_costs(

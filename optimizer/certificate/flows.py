@@ -151,6 +151,16 @@ def group_net_kw(
     return net, np.asarray(tops + loose)
 
 
+def limit_ramp_excess_kw(problem: DispatchProblem, limit_kw: Floats) -> tuple[Floats, Floats]:
+    """How far the steps of the nets `limit_kw` exceed their limits' ramps, shapes (L, T)."""
+    limits, hours = problem.limits, hours_between(problem)
+    step = limit_kw - np.concatenate([limits.p_kw_initial[:, None], limit_kw[:, :-1]], axis=1)
+    step[:, 0] = np.where(np.isnan(limits.p_kw_initial), 0.0, step[:, 0])
+    up = step - limits.ramp_up_kw_per_h[:, None] * hours
+    down = -step - limits.ramp_down_kw_per_h[:, None] * hours
+    return np.maximum(up, 0.0), np.maximum(down, 0.0)
+
+
 def network_value_kw(
     problem: DispatchProblem, p_kw: Floats, generation_kw: Floats, net_kw: Floats, whole_kw: Floats
 ) -> Floats:

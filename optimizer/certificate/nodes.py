@@ -11,8 +11,14 @@ from optimizer.certificate import flows
 from optimizer.certificate.prices import NodePrices, unit_prices
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from optimizer.plan import Multipliers
     from optimizer.problem import DispatchProblem
+
+    Floats = npt.NDArray[np.float64]
+    Nets = tuple[Floats, Floats]
+    """Net of each group, shape (G, T), and of the whole, shape (T,)."""
 
 
 def generators_at_best(problem: DispatchProblem, prices: Multipliers, nodes: NodePrices) -> float:
@@ -49,28 +55,55 @@ def meters_at_best(problem: DispatchProblem, prices: Multipliers) -> float:
 
 def row_constants(problem: DispatchProblem, prices: Multipliers) -> float:
     """Fixed load and generation at the prices of the rows that hold them, less what rows allow."""
-    return math.fsum([_limit_constants(problem, prices), _network_constants(problem, prices)])
-
-
-def _limit_constants(problem: DispatchProblem, prices: Multipliers) -> float:
-    """Fixed load and generation at the limits' prices, less the limits themselves."""
-    limits, table = problem.limits, problem.generators
-    none = np.zeros(problem.shape)
-    fixed = flows.limit_net_kw(
-        problem, *flows.group_net_kw(problem, none, np.zeros_like(table.p_kw_min))
+    none, idle = np.zeros(problem.shape), np.zeros_like(problem.generators.p_kw_min)
+    nets = flows.group_net_kw(problem, none, idle)
+    return math.fsum(
+        [
+            _limit_constants(problem, prices, nets),
+            _limit_ramp_constants(problem, prices, nets),
+            _position_constants(problem, prices, nets),
+            _network_constants(problem, prices, nets),
+        ]
     )
+
+
+def _limit_constants(problem: DispatchProblem, prices: Multipliers, nets: Nets) -> float:
+    """Fixed load and generation at the limits' prices, less the limits themselves."""
+    limits, fixed = problem.limits, flows.limit_net_kw(problem, *nets)
     over = fixed - np.where(np.isfinite(limits.p_kw_max), limits.p_kw_max, 0.0)
     under = np.where(np.isfinite(limits.p_kw_min), limits.p_kw_min, 0.0) - fixed
     owed = prices.limit_max_per_kw * over + prices.limit_min_per_kw * under
     return math.fsum(owed.sum(axis=1))
 
 
-def _network_constants(problem: DispatchProblem, prices: Multipliers) -> float:
-    rows, table = problem.network, problem.generators
+def _limit_ramp_constants(problem: DispatchProblem, prices: Multipliers, nets: Nets) -> float:
+    limits, hours = problem.limits, flows.hours_between(problem)
+    if not limits.has_ramp.any():
+        return 0.0
+    fixed = flows.limit_net_kw(problem, *nets)
+    before = np.concatenate([np.nan_to_num(limits.p_kw_initial)[:, None], fixed[:, :-1]], axis=1)
+    up, down = (
+        np.where(np.isfinite(rate), rate, 0.0)[:, None] * hours
+        for rate in (limits.ramp_up_kw_per_h, limits.ramp_down_kw_per_h)
+    )
+    owed = prices.limit_ramp_up_per_kw * (fixed - before - up)
+    owed += prices.limit_ramp_down_per_kw * (before - fixed - down)
+    return math.fsum(owed.sum(axis=1))
+
+
+def _position_constants(problem: DispatchProblem, prices: Multipliers, nets: Nets) -> float:
+    positions = problem.positions
+    if not len(positions):
+        return 0.0
+    fixed = np.concatenate([nets[0], nets[1][None, :]])[positions.group]
+    return math.fsum((prices.position_per_kwh * (fixed - positions.p_kw)) @ problem.grid.step_h)
+
+
+def _network_constants(problem: DispatchProblem, prices: Multipliers, nets: Nets) -> float:
+    rows = problem.network
     if not len(rows):
         return 0.0
-    none, idle = np.zeros(problem.shape), np.zeros_like(table.p_kw_min)
-    nets = flows.group_net_kw(problem, none, idle)
+    none, idle = np.zeros(problem.shape), np.zeros_like(problem.generators.p_kw_min)
     fixed = flows.network_value_kw(problem, none, idle, *nets)
     over = fixed - np.where(np.isfinite(rows.p_kw_max), rows.p_kw_max, 0.0)
     under = np.where(np.isfinite(rows.p_kw_min), rows.p_kw_min, 0.0) - fixed

@@ -6,14 +6,13 @@ Values outside are moved to the nearest valid one, nan counts as 0.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from optimizer.certificate import flows
-from optimizer.plan import Multipliers
+from optimizer.plan import LATER_COLUMNS, Multipliers
 from optimizer.problem import NO_GROUP
 
 if TYPE_CHECKING:
@@ -41,6 +40,9 @@ def no_multipliers(problem: DispatchProblem) -> Multipliers:
         target_max_per_kwh=np.zeros(targets),
         network_max_per_kw=np.zeros(len(problem.network)),
         network_min_per_kw=np.zeros(len(problem.network)),
+        limit_ramp_up_per_kw=np.zeros((limits, intervals)),
+        limit_ramp_down_per_kw=np.zeros((limits, intervals)),
+        position_per_kwh=np.zeros((len(problem.positions), intervals)),
     )
 
 
@@ -50,11 +52,7 @@ def project(problem: DispatchProblem, multipliers: Multipliers) -> Multipliers:
     Raises:
         ValueError: a column has another shape than the problem asks for.
     """
-    for name, wanted in vars(no_multipliers(problem)).items():
-        found = getattr(multipliers, name).shape
-        # A problem without such rows may leave the column out, in whatever shape that is said.
-        if found != wanted.shape and (math.prod(found) or wanted.size):
-            raise ValueError(f"multipliers: {name} has shape {found}, must be {wanted.shape}")
+    multipliers = _with_shapes(problem, multipliers)
     b, limits, targets = problem.batteries, problem.limits, problem.targets
     rows = problem.network
     firm = problem.firm_price_per_kwh
@@ -81,7 +79,29 @@ def project(problem: DispatchProblem, multipliers: Multipliers) -> Multipliers:
         network_min_per_kw=_within(
             multipliers.network_min_per_kw, row_price * np.isfinite(rows.p_kw_min)
         ),
+        limit_ramp_up_per_kw=_limit_ramp_prices(
+            problem, multipliers.limit_ramp_up_per_kw, limits.ramp_up_kw_per_h
+        ),
+        limit_ramp_down_per_kw=_limit_ramp_prices(
+            problem, multipliers.limit_ramp_down_per_kw, limits.ramp_down_kw_per_h
+        ),
+        position_per_kwh=_position_prices(problem, multipliers.position_per_kwh),
     )
+
+
+def _with_shapes(problem: DispatchProblem, multipliers: Multipliers) -> Multipliers:
+    """All columns at full shape; those that may be left out, and are, at 0."""
+    filled = {}
+    for name, wanted in vars(no_multipliers(problem)).items():
+        values = getattr(multipliers, name)
+        if values.shape == wanted.shape:
+            continue
+        if values.size or name not in LATER_COLUMNS:
+            raise ValueError(
+                f"multipliers: {name} has shape {values.shape}, must be {wanted.shape}"
+            )
+        filled[name] = wanted
+    return replace(multipliers, **filled) if filled else multipliers
 
 
 def _finite(values: Floats) -> Floats:
@@ -91,8 +111,6 @@ def _finite(values: Floats) -> Floats:
 
 
 def _within(values: Floats, most: Floats) -> Floats:
-    """From 0 to `most`; a column that was left out is all 0."""
-    values = values if values.size else np.zeros(most.shape)
     return np.clip(_finite(values), 0.0, most)
 
 
@@ -104,6 +122,24 @@ def _ramp_prices(problem: DispatchProblem, values: Floats, kw_per_h: Floats) -> 
     most = limited[:, None] * (problem.firm_price_per_kwh * problem.grid.step_h)
     most[np.isnan(problem.batteries.p_kw_initial), 0] = 0.0
     return _within(values, most)
+
+
+def _limit_ramp_prices(problem: DispatchProblem, values: Floats, kw_per_h: Floats) -> Floats:
+    """The same for ramps of limits, whose breach may have a price of its own."""
+    limits, step_h = problem.limits, problem.grid.step_h
+    price = np.where(limits.has_firm_ramp, problem.firm_price_per_kwh, limits.breach_price_per_kwh)
+    most = (price * np.isfinite(kw_per_h))[:, None] * step_h
+    most[np.isnan(limits.p_kw_initial), 0] = 0.0
+    return _within(values, most)
+
+
+def _position_prices(problem: DispatchProblem, values: Floats) -> Floats:
+    """Prices of committed nets, between what lies below earns and what lies above costs."""
+    positions = problem.positions
+    if not len(positions):
+        return values
+    low = np.minimum(-positions.price_below_per_kwh, positions.price_above_per_kwh)
+    return np.clip(_finite(values), low, positions.price_above_per_kwh)
 
 
 def _cycle_prices(problem: DispatchProblem, values: Floats) -> Floats:
@@ -169,10 +205,22 @@ def net_prices(problem: DispatchProblem, multipliers: Multipliers) -> Floats:
     limits, rows = problem.limits, problem.network
     own = np.zeros((len(problem.groups) + 1, len(problem.grid)))
     np.add.at(own, limits.group, multipliers.limit_max_per_kw - multipliers.limit_min_per_kw)
+    np.add.at(own, limits.group, _ramped_net_prices(multipliers))
+    if len(problem.positions):
+        held = multipliers.position_per_kwh * problem.grid.step_h
+        np.add.at(own, problem.positions.group, held)
     of_group, price = rows.entry_unit < 0, _entry_prices(problem, multipliers)
     at = (rows.entry_group[of_group], rows.interval[rows.entry_row[of_group]])
     np.add.at(own, at, price[of_group])
     return own
+
+
+def _ramped_net_prices(multipliers: Multipliers) -> Floats:
+    """What ramps charge a kW of each limit's net: its step into an interval less that out of it."""
+    step = multipliers.limit_ramp_up_per_kw - multipliers.limit_ramp_down_per_kw
+    price = step.copy()
+    price[:, :-1] -= step[:, 1:]
+    return price
 
 
 def _entry_prices(problem: DispatchProblem, multipliers: Multipliers) -> Floats:

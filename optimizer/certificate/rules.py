@@ -37,8 +37,8 @@ class Violation:
 
     Attributes:
         rule: "finite", "balance", "charge power", "discharge power", "exclusion", "charge step",
-            "discharge step", "generation", "cycles", "band", "ramp", "target", "limit" or
-            "network".
+            "discharge step", "generation", "cycles", "band", "ramp", "target", "limit",
+            "limit ramp" or "network".
         name: id of the battery, generator, limit or network row.
         at: start of the interval, the instant (balance, band) or the moment (target), RFC 3339.
         size: how far it is broken, beyond what was reported.
@@ -118,6 +118,7 @@ def _all_rules(plan: Plan) -> Iterator[_Excess]:
     yield from _target_rules(plan.problem, energy, reported)
     yield from _ramp_rules(plan, reported)
     yield from _limit_rules(plan, reported)
+    yield from _limit_ramp_rules(plan, reported)
     yield from _network_rules(plan, reported)
 
 
@@ -269,6 +270,25 @@ def _limit_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
         known = reported.table("limit", side, limits.limit_id, starts)
         hidden = np.maximum(np.maximum(outside, 0.0) - known, 0.0)
         yield _Excess("limit", "kW", limits.limit_id, hidden, edge, lambda _, at: starts[at])
+
+
+def _limit_ramp_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
+    problem, limits = plan.problem, plan.problem.limits
+    if not limits.has_ramp.any():
+        return
+    starts, hours = problem.grid.starts, flows.hours_between(problem)
+    p_kw = plan.p_charge_kw - plan.p_discharge_kw
+    net = flows.limit_net_kw(problem, *flows.group_net_kw(problem, p_kw, plan.generation_kw))
+    excess = flows.limit_ramp_excess_kw(problem, net)
+    for side, outside, rate in (
+        ("above", excess[0], limits.ramp_up_kw_per_h),
+        ("below", excess[1], limits.ramp_down_kw_per_h),
+    ):
+        known = reported.table("limit ramp", side, limits.limit_id, starts)
+        hidden = np.maximum(outside / hours - known, 0.0)
+        yield _Excess(
+            "limit ramp", "kW/h", limits.limit_id, hidden, rate[:, None], lambda _, at: starts[at]
+        )
 
 
 def _network_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:

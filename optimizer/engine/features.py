@@ -53,6 +53,9 @@ FEATURES: tuple[Feature, ...] = (
     Feature("firm limit", "limit", "pieces of a net", "limit constants"),
     Feature("limit with a price per kWh", "limit", "pieces of a net", "limit constants"),
     Feature("limit with a price per kW", "limit", NOT_CARRIED, "limit constants"),
+    Feature("ramp of a group", "ramp", NOT_CARRIED, "limit ramp constants"),
+    Feature("committed position", "trading", NOT_CARRIED, "position constants"),
+    Feature("staying near the previous plan", "trading", NOT_CARRIED, "power at best"),
     Feature("network row", "network_rows", NOT_CARRIED, "network constants"),
     Feature("groups inside groups", "network", "elimination up the tree", "node prices"),
 )  # fmt: skip
@@ -70,6 +73,9 @@ def not_carried(problem: DispatchProblem) -> tuple[str, ...]:
         "prices that reward charging and discharging at once": needs_binary(problem).any(),
         "meter that earns more than it pays": earns_more[groups.is_site].any(),
         "limit with a price per kW": (problem.limits.breach_price_per_kw > 0).any(),
+        "ramp of a group": problem.limits.has_ramp.any(),
+        "committed position": len(problem.positions) > 0,
+        "staying near the previous plan": (b.change_price_per_kwh > 0).any(),
         "network row": len(problem.network) > 0,
     }
     return tuple(name for name, is_there in found.items() if is_there)

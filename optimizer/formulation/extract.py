@@ -95,7 +95,16 @@ def read_multipliers(x: Layout, duals: Reading) -> Multipliers:
         target_max_per_kwh=_relief(duals, "target_max", (len(p.targets),), -1.0),
         network_max_per_kw=_relief(duals, "network_max", (len(p.network),), -1.0),
         network_min_per_kw=_relief(duals, "network_min", (len(p.network),), 1.0),
+        limit_ramp_up_per_kw=_relief(duals, "limit_ramp_up", by_limit, -1.0),
+        limit_ramp_down_per_kw=_relief(duals, "limit_ramp_down", by_limit, -1.0),
+        position_per_kwh=_position_prices(x, duals),
     )
+
+
+def _position_prices(x: Layout, duals: Reading) -> Floats:
+    """Price of a kWh of net at each position, shape (C, T): a kWh more committed is its relief."""
+    shape = (len(x.problem.positions), len(x.problem.grid))
+    return duals.fill("position", np.zeros(shape), -1.0) / x.problem.grid.step_h
 
 
 def _site_prices(x: Layout, duals: Reading) -> Floats:

@@ -154,6 +154,8 @@ class Layout:
         bounds = np.isfinite(limits.p_kw_max) | np.isfinite(limits.p_kw_min)
         limited = np.zeros((len(self.problem.groups) + 1, len(self.problem.grid)), dtype=bool)
         np.logical_or.at(limited, limits.group, bounds)
+        limited[limits.group[limits.has_ramp]] = True
+        limited[self.problem.positions.group] = True
         of_group = rows.entry_unit < 0
         limited[rows.entry_group[of_group], rows.interval[rows.entry_row[of_group]]] = True
         return limited

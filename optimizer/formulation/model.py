@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 import pyomo.environ as pyo
 from pyomo.common.gc_manager import PauseGC
 
-from optimizer.formulation import battery, discrete, end_value, limit, network, network_rows
+from optimizer.formulation import (
+    battery,
+    discrete,
+    end_value,
+    limit,
+    network,
+    network_rows,
+    ramp,
+    trading,
+)
 from optimizer.formulation.objective import cost
 
 if TYPE_CHECKING:
@@ -25,6 +34,8 @@ COLUMNS: tuple[Adds, ...] = (
     network.add_site_mode,
     limit.add_breaches,
     network_rows.add_network_breaches,
+    ramp.add_limit_ramp_breaches,
+    trading.add_deviations,
     end_value.add_end_energy,
 )
 ROWS: tuple[Adds, ...] = (
@@ -60,6 +71,10 @@ ROWS: tuple[Adds, ...] = (
     limit.peak_min,
     network_rows.network_max,
     network_rows.network_min,
+    ramp.limit_ramp_up,
+    ramp.limit_ramp_down,
+    trading.position,
+    trading.power_change,
 )
 """Each adds the rows that bear its own name, and only those that can bind."""
 

@@ -25,10 +25,11 @@ Term = tuple[float, Any]
 
 
 def cost(m: pyo.ConcreteModel, x: Layout) -> None:
-    """Settlement + wear + generation + breaches − value of the energy left."""
+    """Settlement + wear + generation + deviations + breaches − value of the energy left."""
     terms = [
         *_power_terms(m, x),
         *_meter_terms(m, x),
+        *_deviation_terms(m, x),
         *_breach_terms(m, x),
         *_slack_terms(m, x),
         *end_value_terms(m, x),
@@ -88,6 +89,19 @@ def _meter_terms(m: pyo.ConcreteModel, x: Layout) -> Iterator[Term]:
     yield from ((-earns[at], column) for at, column in m.site_export_kw.items())
 
 
+def _deviation_terms(m: pyo.ConcreteModel, x: Layout) -> Iterator[Term]:
+    positions, b, step_h = x.problem.positions, x.problem.batteries, x.problem.grid.step_h
+    above = positions.price_above_per_kwh
+    # Two prices that were meant to cancel may miss 0 by rounding; below it would have no end.
+    below = np.maximum(positions.price_below_per_kwh, -above)
+    for price, columns in ((above, m.position_above_kw), (below, m.position_below_kw)):
+        yield from ((price[at] * step_h[at[1]], column) for at, column in columns.items())
+    for columns in (m.change_above_kw, m.change_below_kw):
+        yield from (
+            (b.change_price_per_kwh[i] * step_h[t], column) for (i, t), column in columns.items()
+        )
+
+
 def _breach_terms(m: pyo.ConcreteModel, x: Layout) -> Iterator[Term]:
     limits, step_h = x.problem.limits, x.problem.grid.step_h
     per_kwh = np.where(limits.is_firm, x.firm_price_per_kwh, limits.breach_price_per_kwh)
@@ -95,6 +109,9 @@ def _breach_terms(m: pyo.ConcreteModel, x: Layout) -> Iterator[Term]:
         yield from ((per_kwh[n] * step_h[t], column) for (n, t), column in columns.items())
     for columns in (m.peak_above_kw, m.peak_below_kw):
         yield from ((limits.breach_price_per_kw[n], column) for n, column in columns.items())
+    for columns in (m.limit_ramp_above_kw, m.limit_ramp_below_kw):
+        ramp = np.where(limits.has_firm_ramp, x.firm_price_per_kwh, limits.breach_price_per_kwh)
+        yield from ((ramp[n] * step_h[t], column) for (n, t), column in columns.items())
     rows = x.problem.network
     per_kwh = np.where(rows.is_firm, x.firm_price_per_kwh, rows.breach_price_per_kwh)
     per_kw = per_kwh * step_h[rows.interval]

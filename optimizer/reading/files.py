@@ -13,6 +13,7 @@ from optimizer.problem import DispatchProblem, ProblemError
 from optimizer.reading.context import Reading, Remains
 from optimizer.reading.json_file import read_json
 from optimizer.reading.network import network_rows_of
+from optimizer.reading.positions import positions_of
 from optimizer.reading.targets import targets_of
 from optimizer.reading.tree import groups_of, limits_of
 from optimizer.reading.units import batteries_of, generators_of
@@ -27,6 +28,7 @@ _LISTS = (
     "limits",
     "peak_charges",
     "network",
+    "positions",
 )
 
 
@@ -99,6 +101,7 @@ def _normal_form(
             currency=document.currency,
             document=content,
             network=network_rows_of(reading),
+            positions=positions_of(reading),
         )
     except ProblemError as error:
         faults.extend(reading.in_document_words(error.faults))

@@ -94,7 +94,24 @@ def limits_of(reading: Reading) -> Limits:
             [limit.breach_price_per_kw or 0.0 for limit in limits]
             + [peak.price_per_kw for peak in peaks]
         ),
+        **_ramps(limits, len(peaks)),
     )
+
+
+def _ramps(limits: list[LimitDocument], peaks: int) -> dict[str, Floats]:
+    """Ramps of limits; a peak charge has none."""
+    return {
+        name: np.array(
+            [none if (value := getattr(limit, name)) is None else value for limit in limits]
+            + [none] * peaks,
+            dtype=float,
+        )
+        for name, none in (
+            ("ramp_up_kw_per_h", np.inf),
+            ("ramp_down_kw_per_h", np.inf),
+            ("p_kw_initial", np.nan),
+        )
+    }
 
 
 def _counts(reading: Reading, applies: list[bool] | None, where: str) -> npt.NDArray[np.bool_]:

@@ -57,8 +57,19 @@ def batteries_of(reading: Reading) -> Batteries:
         power_levels=np.array([row["power_levels"] for row in rows], dtype=np.int64),
         end_value_per_kwh=values,
         end_value_kwh=widths,
+        **_changes(reading, rows),
         **columns,
     )
+
+
+def _changes(reading: Reading, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The previous plan and the price of leaving it; nothing where no unit has one."""
+    if not any(np.isfinite(row["p_kw_previous"]).any() for row in rows):
+        return {}
+    return {
+        "p_kw_previous": reading.matrix([row["p_kw_previous"] for row in rows]),
+        "change_price_per_kwh": np.array([row["change_price_per_kwh"] for row in rows]),
+    }
 
 
 def generators_of(reading: Reading) -> Generators:
@@ -110,6 +121,8 @@ def _store(reading: Reading, row: AnyStore, path: str) -> dict[str, Any]:
         "ramp_up_kw_per_h": _or(row.ramp_up_kw_per_h, np.inf),
         "ramp_down_kw_per_h": _or(row.ramp_down_kw_per_h, np.inf),
         "p_kw_initial": _or(row.p_kw_initial, np.nan),
+        "p_kw_previous": reading.open_series(row.p_kw_previous, f"{path}.p_kw_previous", np.nan),
+        "change_price_per_kwh": row.change_price_per_kwh,
     }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from optimizer.tables.columns import left_out, spread
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -80,6 +82,10 @@ class Limits:
         p_kw_min: shape (L, T), −inf where there is none; −100 allows 100 kW of export.
         breach_price_per_kwh: shape (L,), on each interval's breach, 0 for none.
         breach_price_per_kw: shape (L,), on the largest breach of each side, 0 for none.
+        ramp_up_kw_per_h: shape (L,), largest rise of the net between the means of neighbouring
+            intervals, per hour between their midpoints; inf for none. Left out, none has any.
+        ramp_down_kw_per_h: shape (L,), largest fall, as a positive number.
+        p_kw_initial: shape (L,), net before the first interval, nan where the first is free.
     """
 
     limit_id: tuple[str, ...]
@@ -89,6 +95,18 @@ class Limits:
     p_kw_min: Floats
     breach_price_per_kwh: Floats
     breach_price_per_kw: Floats
+    ramp_up_kw_per_h: Floats = field(default_factory=left_out)
+    ramp_down_kw_per_h: Floats = field(default_factory=left_out)
+    p_kw_initial: Floats = field(default_factory=left_out)
+
+    def __post_init__(self) -> None:
+        shape = (len(self),)
+        spread(
+            self,
+            ramp_up_kw_per_h=(np.inf, shape),
+            ramp_down_kw_per_h=(np.inf, shape),
+            p_kw_initial=(np.nan, shape),
+        )
 
     def __len__(self) -> int:
         return len(self.limit_id)
@@ -97,3 +115,16 @@ class Limits:
     def is_firm(self) -> npt.NDArray[np.bool_]:
         """Limits without any price of their own, shape (L,)."""
         return np.asarray((self.breach_price_per_kwh == 0) & (self.breach_price_per_kw == 0))
+
+    @property
+    def has_ramp(self) -> npt.NDArray[np.bool_]:
+        """Limits on how fast the net changes, shape (L,)."""
+        return np.isfinite(self.ramp_up_kw_per_h) | np.isfinite(self.ramp_down_kw_per_h)
+
+    @property
+    def has_firm_ramp(self) -> npt.NDArray[np.bool_]:
+        """Limits whose ramp is broken at the firm price, shape (L,).
+
+        A ramp is priced by the kWh; a price on the largest breach says nothing about it.
+        """
+        return np.asarray(self.has_ramp & (self.breach_price_per_kwh == 0))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from optimizer.tables.columns import left_out, spread
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -45,6 +47,10 @@ class Batteries:
         end_value_per_kwh: shape (N, P), value of energy left at the last instant, by piece,
             non-increasing along a row.
         end_value_kwh: shape (N, P), the pieces' widths, counted from an empty store; inf allowed.
+        p_kw_previous: shape (N, T), power in the plan before this one, nan for none; left out, none
+            has any.
+        change_price_per_kwh: shape (N,), ≥ 0, price of each kWh by which the power differs from
+            the previous plan's; left out, 0.
     """
 
     battery_id: tuple[str, ...]
@@ -71,6 +77,12 @@ class Batteries:
     p_kw_initial: Floats
     end_value_per_kwh: Floats
     end_value_kwh: Floats
+    p_kw_previous: Floats = field(default_factory=left_out)
+    change_price_per_kwh: Floats = field(default_factory=left_out)
+
+    def __post_init__(self) -> None:
+        shape = self.p_charge_kw_max.shape
+        spread(self, p_kw_previous=(np.nan, shape), change_price_per_kwh=(0.0, shape[:1]))
 
     def __len__(self) -> int:
         return len(self.battery_id)

@@ -155,6 +155,8 @@ def solve_continuous(problem: DispatchProblem) -> Answer:
             lp.equal["site", g, t] = (add(row, (1.0, {drawn: -1.0, fed: 1.0})), -fixed)
     _limit_rows(lp, problem, net)
     _network_rows(lp, problem, net, (charge, discharge, output))
+    _net_ramp_rows(lp, problem, net)
+    _deviation_rows(lp, problem, net, (charge, discharge))
     result, equal, most = lp.solve()
     return Answer(
         result.fun,
@@ -254,6 +256,45 @@ def _network_rows(lp: Program, problem: DispatchProblem, net, columns) -> None:
                 lp.most[name, r] = (add({breach: -1.0}, (sign, total)), sign * (edge - fixed))
 
 
+def _net_ramp_rows(lp: Program, problem: DispatchProblem, net) -> None:
+    limits, step_h = problem.limits, problem.grid.step_h
+    for k in range(len(limits)):
+        price = limits.breach_price_per_kwh[k] or problem.firm_price_per_kwh
+        for t in range(len(step_h)):
+            if t == 0 and np.isnan(limits.p_kw_initial[k]):
+                continue
+            row, fixed = net(int(limits.group[k]), t)
+            before, known = ({}, limits.p_kw_initial[k])
+            if t:
+                before, known = net(int(limits.group[k]), t - 1)
+            hours = step_h[0] if t == 0 else (step_h[t - 1] + step_h[t]) / 2
+            for name, sign, rate in (
+                ("net ramp up", 1.0, limits.ramp_up_kw_per_h[k]),
+                ("net ramp down", -1.0, limits.ramp_down_kw_per_h[k]),
+            ):
+                if np.isfinite(rate):
+                    slack = lp.column(price * step_h[t])
+                    change = add({slack: -1.0}, (sign, row), (-sign, before))
+                    lp.most[name, k, t] = (change, rate * hours - sign * (fixed - known))
+
+
+def _deviation_rows(lp: Program, problem: DispatchProblem, net, columns) -> None:
+    b, positions, step_h = problem.batteries, problem.positions, problem.grid.step_h
+    charge, discharge = columns
+    for k in range(len(positions)):
+        for t in range(len(step_h)):
+            row, fixed = net(int(positions.group[k]), t)
+            above = lp.column(positions.price_above_per_kwh[k, t] * step_h[t])
+            below = lp.column(positions.price_below_per_kwh[k, t] * step_h[t])
+            off = add(row, (1.0, {above: -1.0, below: 1.0}))
+            lp.equal["position", k, t] = (off, positions.p_kw[k, t] - fixed)
+    for i, t in np.argwhere(np.isfinite(b.p_kw_previous)).tolist():
+        above = lp.column(b.change_price_per_kwh[i] * step_h[t])
+        below = lp.column(b.change_price_per_kwh[i] * step_h[t])
+        off = {charge[i, t]: 1.0, discharge[i, t]: -1.0, above: -1.0, below: 1.0}
+        lp.equal["change", i, t] = (off, b.p_kw_previous[i, t])
+
+
 def _multipliers(problem: DispatchProblem, equal: dict, most: dict) -> Multipliers:
     (batteries, intervals), step_h = problem.shape, problem.grid.step_h
 
@@ -278,4 +319,7 @@ def _multipliers(problem: DispatchProblem, equal: dict, most: dict) -> Multiplie
         target_max_per_kwh=table(most, "target max", targets),
         network_max_per_kw=table(most, "network max", len(problem.network)),
         network_min_per_kw=table(most, "network min", len(problem.network)),
+        limit_ramp_up_per_kw=table(most, "net ramp up", limits, intervals),
+        limit_ramp_down_per_kw=table(most, "net ramp down", limits, intervals),
+        position_per_kwh=table(equal, "position", len(problem.positions), intervals) / step_h,
     )

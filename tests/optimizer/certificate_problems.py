@@ -152,6 +152,22 @@ def random_problem(
         }
         for _ in range(rng.integers(0, 4) if shared else 0)
     ]
+    positions = [
+        {
+            "group": named[rng.integers(len(named))],
+            "p_kw": maybe(rng.uniform(-4, 8, count), 2.0),
+            "price_above_per_kwh": (above := maybe(rng.uniform(-0.2, 0.4, count), 0.15)),
+            "price_below_per_kwh": rng.choice([0.0, 0.1]) - above,
+        }
+        for _ in range(rng.integers(0, 3) if shared else 0)
+    ]
+    for battery_row in batteries if shared else ():
+        battery_row["p_kw_previous"] = maybe(rng.uniform(-5, 5, count), np.nan)
+        battery_row["change_price_per_kwh"] = maybe(rng.uniform(0, 0.1), 0.0)
+    for limit in limits if shared else ():
+        limit["ramp_up_kw_per_h"] = maybe(rng.uniform(0, 4), np.inf)
+        limit["ramp_down_kw_per_h"] = maybe(rng.uniform(0, 4), np.inf)
+        limit["p_kw_initial"] = maybe(rng.uniform(-2, 6), np.nan)
     return make_problem(
         count,
         rng.choice([0.5, 1.0, 7.0], count) if rng.random() < 0.3 else 1.0,
@@ -163,6 +179,7 @@ def random_problem(
         buy,
         sell,
         network=network,
+        positions=positions,
     )
 
 
@@ -187,6 +204,9 @@ def random_multipliers(problem: DispatchProblem, rng: Random) -> Multipliers:
         target_max_per_kwh=prices(targets),
         network_max_per_kw=prices(len(problem.network)),
         network_min_per_kw=prices(len(problem.network)),
+        limit_ramp_up_per_kw=prices(limits, intervals),
+        limit_ramp_down_per_kw=prices(limits, intervals),
+        position_per_kwh=prices(len(problem.positions), intervals),
     )
 
 
@@ -213,7 +233,7 @@ def random_plan(problem: DispatchProblem, rng: Random) -> Plan | None:
     table = problem.generators
     generation = rng.uniform(table.p_kw_min, table.p_kw_available)
     plan = make_plan(problem, p_kw, generation_kw=generation)
-    bought = {"ramp", "target", "limit", "network"}
+    bought = {"ramp", "target", "limit", "limit ramp", "network"}
     bands = {name for name, free in zip(b.battery_id, yields, strict=True) if free}
     for violation in check(plan):
         if violation.rule in bought or (violation.rule == "band" and violation.name in bands):

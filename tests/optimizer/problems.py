@@ -18,6 +18,7 @@ from optimizer.problem import (
     Groups,
     Limits,
     NetworkRows,
+    Positions,
     Targets,
 )
 from twins.timegrid import TimeGrid
@@ -39,6 +40,7 @@ _BATTERY: dict[str, Any] = {
     "wear_cost_charge_per_kwh": 0.0, "wear_cost_discharge_per_kwh": 0.0,
     "cycles_per_day_max": np.inf, "ramp_up_kw_per_h": np.inf, "ramp_down_kw_per_h": np.inf,
     "p_kw_initial": np.nan, "end_value_per_kwh": 0.0, "end_value_kwh": np.inf,
+    "p_kw_previous": np.nan, "change_price_per_kwh": 0.0,
 }  # fmt: skip
 _GENERATOR: dict[str, Any] = {
     "group": None, "p_kw_available": 5.0, "p_kw_min": 0.0, "cost_per_kwh": 0.0,
@@ -49,7 +51,11 @@ _GROUP: dict[str, Any] = {
 }  # fmt: skip
 _LIMIT: dict[str, Any] = {
     "group": None, "p_kw_max": np.inf, "p_kw_min": -np.inf, "breach_price_per_kwh": 0.0,
-    "breach_price_per_kw": 0.0,
+    "breach_price_per_kw": 0.0, "ramp_up_kw_per_h": np.inf, "ramp_down_kw_per_h": np.inf,
+    "p_kw_initial": np.nan,
+}  # fmt: skip
+_POSITION: dict[str, Any] = {
+    "group": None, "p_kw": 0.0, "price_above_per_kwh": 0.0, "price_below_per_kwh": 0.0,
 }  # fmt: skip
 _TARGET: dict[str, Any] = {
     "battery": 0, "at_h": None, "interval": 0, "share": 1.0, "energy_kwh_min": -np.inf,
@@ -59,7 +65,7 @@ _TARGET: dict[str, Any] = {
 _SERIES: dict[str, dict[str, int]] = {
     "battery": dict.fromkeys(
         ("p_charge_kw_max", "p_discharge_kw_max", "efficiency_charge", "efficiency_discharge",
-         "inflow_kw"), 0,
+         "inflow_kw", "p_kw_previous"), 0,
     ) | {"energy_kwh_min": 1, "energy_kwh_max": 1},
     "generator": {"p_kw_available": 0, "p_kw_min": 0},
     "group": dict.fromkeys(
@@ -67,12 +73,13 @@ _SERIES: dict[str, dict[str, int]] = {
     ),
     "limit": {"p_kw_max": 0, "p_kw_min": 0},
     "target": {},
+    "position": {"p_kw": 0, "price_above_per_kwh": 0, "price_below_per_kwh": 0},
 }  # fmt: skip
 _DEFAULTS = {
     "battery": _BATTERY, "generator": _GENERATOR, "group": _GROUP, "limit": _LIMIT,
-    "target": _TARGET,
+    "target": _TARGET, "position": _POSITION,
 }  # fmt: skip
-_PREFIX = {"battery": "b", "generator": "m", "group": "g", "limit": "l"}
+_PREFIX = {"battery": "b", "generator": "m", "group": "g", "limit": "l", "position": "c"}
 _WHOLE = {"power_levels", "group", "parent", "interval"}
 _NAMED = {"group", "parent"}
 
@@ -89,6 +96,7 @@ def make_problem(
     price_export: float | Sequence[float] | None = None,
     start: np.datetime64 = START,
     network: Sequence[dict[str, Any]] = (),
+    positions: Sequence[dict[str, Any]] = (),
 ) -> DispatchProblem:
     """A problem of `T` intervals; the export price is the import price unless it is given.
 
@@ -121,6 +129,9 @@ def make_problem(
         groups=Groups(group_id=tuple(group_ids), **table("group", groups)),
         limits=Limits(limit_id=tuple(_names("limit", limits)), **table("limit", limits)),
         targets=Targets(**target_columns),
+        positions=Positions(
+            position_id=tuple(_names("position", positions)), **table("position", positions)
+        ),
         network=network_rows(network, battery_ids, _names("generator", generators), group_ids),
     )
 

@@ -26,7 +26,7 @@ def test_a_battery_moves_at_full_power_or_where_both_sides_are_equal() -> None:
     """Complementary slackness, read off the explanation, at optima of linear problems."""
     seen = set()
     for seed in range(60):
-        plan = solve(random_problem(seed), solver="monolith")
+        plan = solve(random_problem(seed, shared=False), solver="monolith")
         assert plan.solver is not None
         if plan.solver.binaries:
             continue

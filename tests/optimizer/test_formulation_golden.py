@@ -91,6 +91,30 @@ TOYS: dict[str, DispatchProblem] = {
             {"interval": 2, "weights": {"b1": 1.0}, "p_kw_min": 0.5},
         ],
     ),
+    "limit_ramp_up": _toy(
+        **_LIMIT, limits=[{"group": "feeder", "ramp_up_kw_per_h": 2.0}], step_h=[1, 0.5, 0.5, 1]
+    ),
+    "limit_ramp_down": _toy(
+        **_LIMIT,
+        limits=[{"ramp_down_kw_per_h": 2.0, "p_kw_initial": 3.0, "breach_price_per_kwh": 0.5}],
+    ),
+    "position": _toy(
+        **_LIMIT,
+        positions=[
+            {"p_kw": [1, 2, 0, -1], "price_above_per_kwh": 0.5, "price_below_per_kwh": -0.1},
+            {"group": "feeder", "p_kw": 1.0, "price_above_per_kwh": [0, 0.2, 0, 0]},
+        ],
+    ),
+    "power_change": _toy(
+        batteries=[
+            {
+                "p_kw_previous": [1, np.nan, -2, 0],
+                "change_price_per_kwh": 0.1,
+                "p_charge_kw_max": [5, 5, 0, 5],
+            },
+            {"p_kw_previous": 1.0},
+        ]
+    ),
 }
 NAMES = [add.__name__ for add in ROWS]
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from optimizer.certificate import certify
+from optimizer.excerpt import excerpt, keep_all, keep_below
+from optimizer.plan import LATER_COLUMNS
 from optimizer.plan_file import contradictions, plan_document, plan_from_document
 from optimizer.problem import NO_GROUP, ProblemError
 from optimizer.reading import read_problem
@@ -60,10 +62,10 @@ def test_a_problem_and_its_plan_survive_the_file(seed: int) -> None:
 
 
 def test_a_plan_of_before_there_were_such_rows_still_loads() -> None:
-    plan = solve(make_problem())
+    plan = solve(make_problem(limits=[{"p_kw_max": 3.0}]))
     content = plan_document(plan)
-    for name in [name for name in content["multipliers"] if name.startswith("network")]:
-        del content["multipliers"][name]
+    for name in LATER_COLUMNS:
+        content["multipliers"].pop(name, None)
     reread = plan_from_document(content, "plan")
     assert plan.certificate is not None
     assert certify(reread).profit_bound == plan.certificate.profit_bound
@@ -148,3 +150,125 @@ def test_a_priced_network_row_is_broken_where_that_pays_and_says_so() -> None:
     assert plan.certificate.worst_violation == 0.0
     hidden = certify(make_plan(problem, [[-5.0]]))
     assert hidden.worst_violation == pytest.approx(3.0 / 2.0)
+
+
+def test_a_committed_position_is_kept_where_leaving_it_costs_more_than_it_earns() -> None:
+    """Selling 5 kW at 0.3 was committed. Where 0.4 would be paid for selling none, it is sold.
+
+    Where a kWh less sold costs only 0.2, and one bought or kept is worth 0.25 later, it is not.
+    """
+    position = {"p_kw": -5.0, "price_above_per_kwh": 0.4, "price_below_per_kwh": 0.0}
+    battery = {"end_value_per_kwh": 0.55}
+    kept = make_problem(1, price_import=0.3, batteries=[battery], positions=[position])
+    plan = solve(kept)
+    assert plan.p_kw.values == pytest.approx(np.array([[-5.0]]))
+    assert plan.multipliers is not None
+    assert plan.multipliers.position_per_kwh[0, 0] <= 0.4
+    left = [{**position, "price_above_per_kwh": 0.2}]
+    plan = solve(make_problem(1, price_import=0.3, batteries=[battery], positions=left))
+    assert plan.p_kw.values == pytest.approx(np.array([[5.0]]))
+    assert plan.certificate is not None
+    assert plan.certificate.cost == pytest.approx(5 * 0.3 + 10 * 0.2 - 10 * 0.55)
+    assert plan.certificate.cost_idle == pytest.approx(5 * 0.2 - 5 * 0.55)
+    assert plan.certificate.gap == pytest.approx(0.0, abs=1e-9)
+
+
+def test_less_drawn_than_bought_may_be_sold_again_but_not_both_ways() -> None:
+    position = {"p_kw": 0, "price_above_per_kwh": 0.3, "price_below_per_kwh": [-0.2, -0.35]}
+    assert faults(positions=[position]) == {"positions[0].price_below_per_kwh[1]"}
+    fine = read_problem(document(positions=[{**position, "price_below_per_kwh": -0.3}]))
+    plan = solve(fine)
+    # Every kWh that deviates is worth 0.3 more than its price: 0.1 and 0.3 become 0.4 and 0.6.
+    assert plan.certificate is not None
+    assert plan.certificate.profit == pytest.approx(5 * 0.6)
+    assert plan.certificate.gap == pytest.approx(0.0, abs=1e-9)
+
+
+def test_names_of_positions_are_their_own() -> None:
+    position = {"p_kw": 0, "price_above_per_kwh": 0, "price_below_per_kwh": 0, "position_id": "a"}
+    assert faults(positions=[position, position]) == {"positions[1].position_id"}
+
+
+@pytest.mark.parametrize(("price", "power"), [(0.05, -5.0), (0.15, -2.0), (0.25, 0.0)])
+def test_a_plan_stays_near_the_one_before_where_leaving_it_costs_more(
+    price: float, power: float
+) -> None:
+    """Two kW were planned. More than that is sold for 0.1 above what energy is worth later.
+
+    At 0.05 a kWh it pays to leave, at 0.15 it does not. With no power in the plan before, and a
+    price of 0.25, resting is the nearest.
+    """
+    previous = 0.0 if price == 0.25 else -2.0
+    battery = {
+        "end_value_per_kwh": 0.2, "p_kw_previous": previous, "change_price_per_kwh": price,
+    }  # fmt: skip
+    plan = solve(make_problem(1, price_import=0.3, batteries=[battery]))
+    assert plan.p_kw.values == pytest.approx(np.array([[power]]))
+    assert plan.certificate is not None
+    changed = abs(power - previous) * price
+    assert plan.certificate.cost == pytest.approx(0.3 * power + changed - 0.2 * (5 + power))
+    assert plan.certificate.gap == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_net_rises_no_faster_than_its_ramp() -> None:
+    """From 1 kW of load, 2 kW more an hour: the battery charges 2, 4, 5 beside it."""
+    problem = make_problem(
+        3,
+        price_import=[0.1, 0.1, 0.1],
+        batteries=[{"energy_kwh_max": 50.0, "end_value_per_kwh": 1.0, "group": "home"}],
+        groups=[{"group_id": "home", "load_kw": 1.0}],
+        limits=[{"group": "home", "ramp_up_kw_per_h": 2.0, "p_kw_initial": 1.0}],
+    )
+    plan = solve(problem)
+    assert plan.p_kw.values[0] == pytest.approx([2.0, 4.0, 5.0])
+    assert not plan.breaches
+    assert plan.certificate is not None
+    assert plan.certificate.gap == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_ramp_that_a_load_breaks_is_reported_and_priced() -> None:
+    limit = {"limit_id": "slow", "ramp_down_kw_per_h": 1.0, "breach_price_per_kwh": 0.5}
+    problem = make_problem(
+        2,
+        batteries=[{"p_charge_kw_max": 0.0, "p_discharge_kw_max": 0.0}],
+        groups=[{"load_kw": [4.0, 1.0]}],
+        limits=[limit],
+    )
+    plan = solve(problem)
+    (breach,) = plan.breaches
+    assert (breach.kind, breach.name, breach.side) == ("limit ramp", "slow", "below")
+    assert (breach.size, breach.unit, breach.is_firm) == (pytest.approx(2.0), "kW/h", False)
+    assert plan.certificate is not None
+    assert plan.certificate.cost == pytest.approx(2 * 0.5)
+    assert plan.certificate.penalty == 0.0
+    assert certify(replace(plan, breaches=())).worst_violation == pytest.approx(2.0)
+
+
+def test_columns_that_say_nothing_leave_a_problem_as_it_was() -> None:
+    """Problems and plans of before have the digest they had, and no column of a fleet's size."""
+    problem = make_problem(batteries=[{}, {}], limits=[{"p_kw_max": 3.0}])
+    b, limits = problem.batteries, problem.limits
+    bare = replace(
+        problem,
+        batteries=replace(b, p_kw_previous=np.zeros(0), change_price_per_kwh=np.zeros(0)),
+        limits=replace(limits, ramp_up_kw_per_h=np.zeros(0), p_kw_initial=np.zeros(0)),
+    )
+    assert bare.digest == problem.digest
+    assert bare.batteries.p_kw_previous.shape == bare.shape
+    assert not any(bare.batteries.p_kw_previous.strides)
+    changed = replace(b, p_kw_previous=np.ones(problem.shape))
+    assert replace(problem, batteries=changed).digest != problem.digest
+
+
+def test_a_part_of_a_problem_has_the_positions_of_its_groups() -> None:
+    free = {"p_kw": 0.0, "price_above_per_kwh": 0.1}
+    problem = make_problem(
+        batteries=[{"group": "one"}, {"group": "two"}],
+        groups=[{"group_id": "one"}, {"group_id": "two"}],
+        positions=[free, {**free, "group": "one"}, {**free, "group": "two"}],
+    )
+    part = excerpt(problem, keep_below(problem, 1), "part")
+    assert part.problem.positions.position_id == ("c2",)
+    assert part.problem.positions.group.tolist() == [0]
+    all_of_it = excerpt(problem, keep_all(problem), "all", whole=True)
+    assert len(all_of_it.problem.positions) == 3

@@ -128,6 +128,7 @@ def test_cost_scales_with_prices(seed: int, factor: float) -> None:
             wear_cost_charge_per_kwh=factor * b.wear_cost_charge_per_kwh,
             wear_cost_discharge_per_kwh=factor * b.wear_cost_discharge_per_kwh,
             end_value_per_kwh=factor * b.end_value_per_kwh,
+            change_price_per_kwh=factor * b.change_price_per_kwh,
         ),
         groups=replace(
             g,
@@ -143,6 +144,11 @@ def test_cost_scales_with_prices(seed: int, factor: float) -> None:
         targets=replace(
             problem.targets,
             breach_price_per_kwh=factor * problem.targets.breach_price_per_kwh,
+        ),
+        positions=replace(
+            problem.positions,
+            price_above_per_kwh=factor * problem.positions.price_above_per_kwh,
+            price_below_per_kwh=factor * problem.positions.price_below_per_kwh,
         ),
         network=replace(
             problem.network,

@@ -60,6 +60,11 @@ def base() -> DispatchProblem:
             {"interval": 4, "weights": {"feeder": 1.0, "b2": 0.9}, "p_kw_min": -1.1,
              "breach_price_per_kwh": 0.9},
         ],
+        positions=[
+            {"group": "feeder", "p_kw": [1.4, 0.1, -0.2, 0, -0.5, 0.4],
+             "price_above_per_kwh": [0.1, 0.05, -0.1, 0.02, 0.1, 0.04],
+             "price_below_per_kwh": [-0.05, 0.0, 0.12, 0.03, 0.07, 0.02]},
+        ],
     )  # fmt: skip
 
 
@@ -91,6 +96,12 @@ def _network(name: str, sign: float) -> Any:
     return move
 
 
+def _position(problem: DispatchProblem, at: tuple[int, ...], by: float) -> DispatchProblem:
+    more = by / problem.grid.step_h[at[1]]
+    column = _moved(problem.positions.p_kw, at, more)
+    return replace(problem, positions=replace(problem.positions, p_kw=column))
+
+
 def _target(name: str, sign: float) -> Any:
     def move(problem: DispatchProblem, at: tuple[int, ...], by: float) -> DispatchProblem:
         column = _moved(getattr(problem.targets, name), at, sign * by)
@@ -112,8 +123,12 @@ def _load(problem: DispatchProblem, at: tuple[int, ...], by: float) -> DispatchP
     # The only group that a row names is the feeder above the site.
     held = np.bincount(rows.entry_row, weights=rows.weight * (rows.entry_unit < 0))
     room = less * held * (rows.interval == at[1])
+    positions = replace(
+        problem.positions,
+        p_kw=problem.positions.p_kw - less * (np.arange(len(problem.grid)) == at[1]),
+    )
     network = replace(rows, p_kw_max=rows.p_kw_max - room, p_kw_min=rows.p_kw_min - room)
-    return replace(problem, groups=groups, limits=limits, network=network)
+    return replace(problem, groups=groups, limits=limits, network=network, positions=positions)
 
 
 def _cycles(problem: DispatchProblem, at: tuple[int, ...], by: float) -> DispatchProblem:
@@ -131,6 +146,7 @@ CASES: list[tuple[str, Any]] = [
     ("target_min_per_kwh", _target("energy_kwh_min", -1.0)),
     ("target_max_per_kwh", _target("energy_kwh_max", 1.0)),
     ("cycles_per_kwh", _cycles),
+    ("position_per_kwh", _position),
     ("network_max_per_kw", _network("p_kw_max", 1.0)),
     ("network_min_per_kw", _network("p_kw_min", -1.0)),
 ]
@@ -167,6 +183,25 @@ def test_a_multiplier_is_the_fall_in_cost_by_a_unit_of_relief(name: str, move: A
         assert more - 1e-6 <= value <= less + 1e-6, (at, value, more, less)
         seen += value > 1e-6
     assert seen > 0, "the problem does not bind here"
+
+
+@pytest.mark.parametrize("side", ["up", "down"])
+def test_the_multiplier_of_a_nets_ramp_is_the_fall_in_cost_by_a_kw(side: str) -> None:
+    """The rate relaxes the rows of all intervals, each by the hours between the middles."""
+    name, problem = f"ramp_{side}_kw_per_h", base()
+    ramped = replace(problem.limits, **{name: np.array([1.1, np.inf, np.inf])})
+    problem = replace(problem, limits=replace(ramped, p_kw_initial=np.array([2.0, np.nan, np.nan])))
+    step_h = problem.grid.step_h
+    hours = (np.concatenate([step_h[:1], step_h[:-1]]) + step_h) / 2
+    values = getattr(_multipliers(problem), f"limit_ramp_{side}_per_kw")[0]
+
+    def move(problem: DispatchProblem, at: tuple[int, ...], by: float) -> DispatchProblem:
+        column = _moved(getattr(problem.limits, name), at, by)
+        return replace(problem, limits=replace(problem.limits, **{name: column}))
+
+    more, less = _slopes(problem, move, (0,))
+    assert more - 1e-6 <= values @ hours <= less + 1e-6
+    assert values.max() > 1e-6
 
 
 @pytest.mark.parametrize("side", ["up", "down"])
