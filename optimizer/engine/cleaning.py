@@ -1,8 +1,8 @@
 """From an interior solution to a plan: never both directions at once, every battery inside its box.
 
-The stored energy of the solution is followed exactly with the power of one direction. That keeps
-band, targets and powers (one direction alone needs less power than both), and changes a group's net
-only by what was charged and discharged at once.
+One direction alone loses less than both at once. So the plan keeps a battery's net power where that
+counts against a row of its group, and elsewhere follows the stored energy of the solution, which
+needs less. Either way band and targets from below, powers, throughput and ramps are kept.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.breaches import net_power_kw
-from optimizer.engine.batteries import CHARGE, DISCHARGE
+from optimizer.engine.batteries import CHARGE, DISCHARGE, ENERGY, Cells
 from optimizer.engine.boxes import value_of
-from optimizer.engine.presolve.links import has_ramp, ramp_allowed
+from optimizer.engine.presolve.links import ramp_allowed
 from twins.jit import compiled
 
 if TYPE_CHECKING:
@@ -26,79 +26,57 @@ if TYPE_CHECKING:
     from optimizer.problem import DispatchProblem
 
     Floats = npt.NDArray[np.float64]
+    Flags = npt.NDArray[np.bool_]
 
 _NET_TOLERANCE = 1e-7
 
 
 @compiled
-def follow_energy(
-    wanted: Floats,
-    gain: Floats,
-    drain: Floats,
-    kept: Floats,
-    inflow: Floats,
-    charge_max: Floats,
-    discharge_max: Floats,
-    charge: Floats,
-    discharge: Floats,
-    first: int,
-    last: int,
-) -> None:
-    """Powers of one direction that lead along `wanted` (all shapes (n, T)), within their limits."""
-    for i in range(first, last):
-        before = 0.0
-        for t in range(wanted.shape[1]):
-            idle = kept[i, t] * before + inflow[i, t]
-            rise = wanted[i, t] - idle
-            charge[i, t], discharge[i, t] = 0.0, 0.0
-            if rise > 0.0 and gain[i, t] > 0.0:
-                charge[i, t] = min(rise / gain[i, t], charge_max[i, t])
-            elif rise < 0.0 and drain[i, t] > 0.0:
-                discharge[i, t] = min(-rise / drain[i, t], discharge_max[i, t])
-            before = idle + gain[i, t] * charge[i, t] - drain[i, t] * discharge[i, t]
-
-
-@compiled
-def follow_within_ramps(
+def follow(
+    power: Floats,
     wanted: Floats,
     low: Floats,
     high: Floats,
-    gain: Floats,
-    drain: Floats,
-    kept: Floats,
-    inflow: Floats,
+    cells: Cells,
+    keep: Flags,
     before: Floats,
     down: Floats,
     up: Floats,
     charge: Floats,
     discharge: Floats,
 ) -> None:
-    """Change powers so that they rise and fall within `down` and `up`, and lead along `wanted`.
+    """Powers of one direction that store at least what the solution stores.
 
-    What one direction does instead of two may break a ramp that both kept together. Each interval
-    makes up for what the one before was held back from.
+    One direction alone loses less than both at once: it leads along `wanted` with a net below
+    `power`, or keeps `power` and stores more. So anything between the two is good, down to where
+    the ramp before and after allows it.
 
     Args:
-        wanted: shape (n, T), stored energies to follow.
-        low, high: shape (n, T), the band, which goes before the ramps.
-        gain, drain, kept, inflow: as in `Cells`.
+        power: shape (n, T), c − d of the solution.
+        wanted: shape (n, T), its stored energies.
+        low, high: shape (n, T), the band, which goes before all else.
+        cells: the batteries.
+        keep: shape (n, T), where the net is to stay as it is.
         before: shape (n,), power before the first interval.
         down, up: shape (n, T), least and largest change from the interval before.
         charge, discharge: shape (n, T), at most these powers' limits; are filled in.
     """
+    final = wanted.shape[1] - 1
     for i in range(wanted.shape[0]):
         last, energy = before[i], 0.0
-        for t in range(wanted.shape[1]):
-            idle = kept[i, t] * energy + inflow[i, t]
-            power = _power_for(wanted[i, t] - idle, gain[i, t], drain[i, t])
-            least = _power_for(low[i, t] - idle, gain[i, t], drain[i, t])
-            most = _power_for(high[i, t] - idle, gain[i, t], drain[i, t])
-            power = min(max(power, last + down[i, t]), last + up[i, t])
-            power = min(max(power, least), most)
-            power = min(max(power, -discharge[i, t]), charge[i, t])
-            charge[i, t], discharge[i, t] = max(power, 0.0), max(-power, 0.0)
-            energy = idle + gain[i, t] * charge[i, t] - drain[i, t] * discharge[i, t]
-            last = power
+        for t in range(final + 1):
+            gain, drain = cells.gain[i, t], cells.drain[i, t]
+            idle = cells.kept[i, t] * energy + cells.inflow[i, t]
+            least = power[i, t] if keep[i, t] else last + down[i, t]
+            if t < final:
+                least = max(least, power[i, t + 1] - up[i, t + 1])
+            here = max(_power_for(wanted[i, t] - idle, gain, drain), least, last + down[i, t])
+            here = min(here, last + up[i, t], _power_for(high[i, t] - idle, gain, drain))
+            here = max(here, _power_for(low[i, t] - idle, gain, drain))
+            here = min(max(here, -discharge[i, t]), charge[i, t])
+            charge[i, t], discharge[i, t] = max(here, 0.0), max(-here, 0.0)
+            energy = idle + gain * charge[i, t] - drain * discharge[i, t]
+            last = here
 
 
 @compiled
@@ -120,37 +98,88 @@ def store_energy(
             energy[i, t + 1] = kept[i, t] * energy[i, t] + moved
 
 
-def keep_ramps(fleet: Fleet, work: Work, energy: Floats, charge: Floats, discharge: Floats) -> None:
-    """Hold the powers of a piece of work's batteries within their ramps, in place.
+def solution_of(work: Work) -> Floats:
+    """Charge, discharge and energy of the cells with all their pieces, shape (n, 3, T)."""
+    found, cells = value_of(work.box), work.cells
+    intervals = found.shape[2]
+    owner = np.repeat(np.arange(len(found)), np.diff(cells.piece_start))
+    own = cells.piece_at < 3 * intervals
+    axis, t = np.divmod(cells.piece_at[own], intervals)
+    np.add.at(found, (owner[own], axis, t), value_of(work.pieces)[own])
+    return found
 
-    Where the interior solution goes beyond a ramp, which it pays for, the plan may as well.
+
+def clean_powers(fleet: Fleet, work: Work, solution: Floats) -> tuple[Floats, Floats]:
+    """Charging and discharging powers of the batteries among the cells, never both at once.
+
+    Where the solution goes beyond a ramp, which it pays for, the plan may as well.
 
     Args:
         fleet: what is shared.
         work: solved.
-        energy: shape (n, T), stored energies of the cells.
-        charge, discharge: shape (N, T), of all batteries.
+        solution: as from `solution_of`.
     """
-    cell = np.flatnonzero(work.links.place >= 0)
-    cell = cell[has_ramp(fleet.problem, work.rows[cell])]
-    if not len(cell):
-        return
-    problem, b, rows = fleet.problem, fleet.problem.batteries, work.rows[cell]
-    power = value_of(work.box)[cell]
+    problem, b = fleet.problem, fleet.problem.batteries
+    cell = np.flatnonzero(work.rows < len(b))
+    rows = work.rows[cell]
+    power = solution[cell, CHARGE] - solution[cell, DISCHARGE]
     before = np.nan_to_num(b.p_kw_initial[rows])
-    change = np.diff(power[:, CHARGE] - power[:, DISCHARGE], axis=1, prepend=before[:, None])
+    change = np.diff(power, axis=1, prepend=before[:, None])
     down, up = ramp_allowed(problem, rows)
-    yields = fleet.yields[rows, None]
-    charged, discharged = b.p_charge_kw_max[rows], b.p_discharge_kw_max[rows]
-    cells = work.cells
-    follow_within_ramps(
-        energy[cell],
-        np.where(yields, -np.inf, b.energy_kwh_min[rows, 1:]),
-        np.where(yields, np.inf, b.energy_kwh_max[rows, 1:]),
-        cells.gain[cell], cells.drain[cell], cells.kept[cell], cells.inflow[cell],
-        before, np.minimum(down, change), np.maximum(up, change), charged, discharged,
-    )  # fmt: skip
-    charge[rows], discharge[rows] = charged, discharged
+    charge, discharge = b.p_charge_kw_max[rows], b.p_discharge_kw_max[rows]
+    energy = solution[cell, ENERGY]
+    low, high = _edges(fleet, rows, energy)
+    follow(
+        power,
+        energy,
+        low,
+        high,
+        _cut(work.cells, cell),
+        _under_rows(work)[cell],
+        before,
+        np.minimum(down, change),
+        np.maximum(up, change),
+        charge,
+        discharge,
+    )
+    return charge, discharge
+
+
+def _cut(cells: Cells, cell: npt.NDArray[np.intp]) -> Cells:
+    """Some of the cells, without their state."""
+    names = ("gain", "drain", "kept", "inflow")
+    return cells._replace(**{name: getattr(cells, name)[cell] for name in names})
+
+
+def _edges(fleet: Fleet, rows: npt.NDArray[np.int64], energy: Floats) -> tuple[Floats, Floats]:
+    """Band and targets from above, where the solution keeps them, shapes (n, T).
+
+    A band that yields may be left as far as the solution leaves it, but no further.
+    """
+    b, targets, yields = fleet.problem.batteries, fleet.problem.targets, fleet.yields[rows, None]
+    low, most = b.energy_kwh_min[rows, 1:], b.energy_kwh_max[rows, 1:]
+    high = most.copy()
+    bounded = np.flatnonzero(np.isfinite(targets.energy_kwh_max) & (targets.share == 1.0))
+    bounded = bounded[np.isin(targets.battery[bounded], rows)]
+    if len(bounded):
+        order = np.argsort(rows)
+        place = order[np.searchsorted(rows, targets.battery[bounded], sorter=order)]
+        np.minimum.at(high, (place, targets.interval[bounded]), targets.energy_kwh_max[bounded])
+    high = np.maximum(high, energy)
+    return (
+        np.where(yields, np.minimum(low, energy), low),
+        np.where(yields, high, np.minimum(high, most)),
+    )
+
+
+def _under_rows(work: Work) -> Flags:
+    """Cells and intervals whose net power stands in a row of some group, shape (n, T)."""
+    found = np.append(work.nodes.is_row, np.zeros((1, work.nodes.is_row.shape[1]), bool), axis=0)
+    for node in range(len(work.nodes.parent) - 1, -1, -1):
+        if work.nodes.parent[node] >= 0:
+            found[node] |= found[work.nodes.parent[node]]
+    blocks = work.blocks
+    return np.asarray(found[np.repeat(blocks.node, blocks.stop - blocks.start)])
 
 
 def mend_nets(

@@ -14,8 +14,7 @@ import numpy as np
 from optimizer.breaches import find_breaches
 from optimizer.certificate import certify
 from optimizer.engine import cleaning
-from optimizer.engine.batteries import ENERGY
-from optimizer.engine.boxes import value_of
+from optimizer.engine.batteries import DISCHARGE
 from optimizer.engine.loop import Outcome, Team, Work, iterate
 from optimizer.engine.presolve import make_fleet, plan_work
 from optimizer.engine.presolve.links import never_moves
@@ -112,29 +111,15 @@ def _empty(fleet: Fleet) -> _Answer:
 
 def _collect(fleet: Fleet, work: Work, answer: _Answer) -> None:
     cells, count = work.cells, len(fleet.problem.batteries)
-    value = value_of(work.box)
-    energy = np.ascontiguousarray(value[:, 2])
-    owner = np.repeat(np.arange(len(work.rows)), np.diff(cells.piece_start))
-    of_energy = cells.piece_at < 3 * energy.shape[1]
-    at = cells.piece_at[of_energy] - ENERGY * energy.shape[1]
-    np.add.at(energy, (owner[of_energy], at), value_of(work.pieces)[of_energy])
+    solution = cleaning.solution_of(work)
     mine = work.rows < count
     rows = work.rows[mine]
-    b, yields = fleet.problem.batteries, fleet.yields[rows, None]
-    inside = np.clip(energy[mine], b.energy_kwh_min[rows, 1:], b.energy_kwh_max[rows, 1:])
-    charge, discharge = np.zeros_like(inside), np.zeros_like(inside)
-    cleaning.follow_energy(
-        np.where(yields, energy[mine], inside),
-        cells.gain[mine], cells.drain[mine], cells.kept[mine], cells.inflow[mine],
-        b.p_charge_kw_max[rows], b.p_discharge_kw_max[rows], charge, discharge, 0, len(rows),
-    )  # fmt: skip
-    answer.charge[rows], answer.discharge[rows] = charge, discharge
-    cleaning.keep_ramps(fleet, work, energy, answer.charge, answer.discharge)
+    answer.charge[rows], answer.discharge[rows] = cleaning.clean_powers(fleet, work, solution)
     answer.multipliers.energy_value_per_kwh[rows] = cells.value[mine]
     set_link_prices(work.links, work.rows, answer.multipliers)
     table, units = fleet.problem.generators, work.rows[~mine] - count
     answer.generation[units] = np.clip(
-        value[~mine, 1], table.p_kw_min[units], table.p_kw_available[units]
+        solution[~mine, DISCHARGE], table.p_kw_min[units], table.p_kw_available[units]
     )
     answer.price[work.nodes_at] = work.nodes.price
     answer.net[work.nodes_at] = work.nodes.net + work.nodes.fixed
