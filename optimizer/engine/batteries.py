@@ -97,6 +97,34 @@ class Blocks(NamedTuple):
     missed: Floats
 
 
+class Alone(NamedTuple):
+    """Units that stand in network rows by themselves; U of them, with a price of their own.
+
+    Attributes:
+        place: shape (n,), place of each battery among them, −1 for none.
+        row: shape (U,), the battery.
+        part: shape (U,), the independent part it belongs to.
+        slot_start: shape (U + 1,), first of its intervals that rows name.
+        slot_at: shape (S,), these intervals.
+        column: shape (S, T), response of the unit's net to a price in that interval alone.
+        net: shape (U, T), c − d.
+        flow: shape (U, T), what their powers do at unchanged prices.
+        price: shape (U, T), Σ weight · price of the rows.
+        price_step: shape (U, T).
+    """
+
+    place: Ints
+    row: Ints
+    part: Ints
+    slot_start: Ints
+    slot_at: Ints
+    column: Floats
+    net: Floats
+    flow: Floats
+    price: Floats
+    price_step: Floats
+
+
 @compiled
 def factor(g: Floats, w: Floats, kept: Floats, ratio: Floats, pivot: Floats) -> None:
     """Inverse pivots 1/(w + ρ) and ratios λ w/(w + ρ) of K, by the forward recurrence."""
@@ -163,7 +191,14 @@ def add_response(
 
 @compiled
 def factorise(
-    cells: Cells, box: Box, pieces: Box, blocks: Blocks, done: Flags, first: int, last: int
+    cells: Cells,
+    box: Box,
+    pieces: Box,
+    blocks: Blocks,
+    alone: Alone,
+    done: Flags,
+    first: int,
+    last: int,
 ) -> None:
     """Factors of every K, residuals of the balances, responses and nets of the blocks."""
     count = cells.gain.shape[1]
@@ -186,7 +221,11 @@ def factorise(
             for t in range(count):
                 g[t] = a[t] * a[t] * charge[t] + b[t] * b[t] * discharge[t]
             factor(g, w, kept, cells.ratio[i], cells.pivot[i])
-            missed += _residual(cells, box, pieces, i, blocks.net[block])
+            place = alone.place[i]
+            net = alone.net[place] if place >= 0 else blocks.net[block]
+            if place >= 0:
+                net[:] = 0.0
+            missed += _residual(cells, box, pieces, i, net)
             if not blocks.coupled[block]:
                 continue
             invert_diagonal(g, w, kept, cells.pivot[i], diagonal, others)
@@ -196,7 +235,28 @@ def factorise(
                 both = (a[t] - b[t]) * (a[t] - b[t]) * charge[t] * discharge[t]
                 own[t] = (both + others[t] * (charge[t] + discharge[t])) * diagonal[t]
             add_response(force, own, cells.ratio[i], diagonal, reach, response)
+            if place >= 0:
+                blocks.net[block] += net
+                _answer_alone(alone, place, force, own, cells.ratio[i], diagonal)
         blocks.missed[block] = missed
+
+
+@compiled
+def _answer_alone(
+    alone: Alone, place: int, force: Floats, own: Floats, ratio: Floats, diagonal: Floats
+) -> None:
+    """Columns of a single battery's own diag(own) − F K⁻¹ F, for the intervals of its rows."""
+    for slot in range(alone.slot_start[place], alone.slot_start[place + 1]):
+        t, column = alone.slot_at[slot], alone.column[slot]
+        column[t] = own[t]
+        reach = diagonal[t] * force[t]
+        for j in range(t - 1, -1, -1):
+            reach *= ratio[j]
+            column[j] = -force[j] * reach
+        reach = force[t]
+        for j in range(t + 1, force.size):
+            reach *= ratio[j - 1]
+            column[j] = -force[j] * diagonal[j] * reach
 
 
 @compiled
@@ -264,6 +324,7 @@ def respond(
     box: Box,
     pieces: Box,
     blocks: Blocks,
+    alone: Alone,
     price: Floats,
     done: Flags,
     first: int,
@@ -280,15 +341,22 @@ def respond(
         flow[:] = 0.0
         for i in range(blocks.start[block], blocks.stop[block]):
             q, inverse, pull = cells.value_step[i], box.inverse[i], box.pull[i]
-            _add_prices(cells, box, pieces, i, cells.value[i], above, 1.0)
+            place = alone.place[i]
+            seen = above + alone.price[place] if place >= 0 else above
+            _add_prices(cells, box, pieces, i, cells.value[i], seen, 1.0)
             _right_hand_side(cells, box, pieces, i, q)
             solve_tridiagonal(cells.ratio[i], cells.pivot[i], q)
             if not blocks.coupled[block]:
                 continue
+            own = alone.flow[place] if place >= 0 else flow
+            if place >= 0:
+                own[:] = 0.0
             for t in range(q.size):
                 # −(h_c − a dy)/θc + (h_d + b dy)/θd
-                flow[t] += (cells.gain[i, t] * q[t] - pull[0, t]) * inverse[0, t]
-                flow[t] += (cells.drain[i, t] * q[t] + pull[1, t]) * inverse[1, t]
+                own[t] += (cells.gain[i, t] * q[t] - pull[0, t]) * inverse[0, t]
+                own[t] += (cells.drain[i, t] * q[t] + pull[1, t]) * inverse[1, t]
+            if place >= 0:
+                flow += own
 
 
 @compiled
@@ -297,6 +365,7 @@ def follow(
     box: Box,
     pieces: Box,
     blocks: Blocks,
+    alone: Alone,
     price_step: Floats,
     done: Flags,
     first: int,
@@ -307,8 +376,10 @@ def follow(
     for block in range(first, last):
         if done[blocks.part[block]] or blocks.linked[block]:
             continue
-        moved, more = price_step[blocks.node[block]], np.empty(count)
+        above, more = price_step[blocks.node[block]], np.empty(count)
         for i in range(blocks.start[block], blocks.stop[block]):
+            place = alone.place[i]
+            moved = above + alone.price_step[place] if place >= 0 else above
             if blocks.coupled[block]:
                 inverse = box.inverse[i]
                 for t in range(count):

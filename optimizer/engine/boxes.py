@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 STEP_PRIMAL, STEP_DUAL, GAP, BY_STEP, BY_PRICE, BY_BOTH = range(6)
 """Columns of `sums`: the longest steps, and Σxz with its change by x, by z and by both."""
 LONGEST = 1e30
+LEAST = 1e-9
+"""Boxes narrower than this (kW, kWh) are fixed."""
 
 
 class Box(NamedTuple):

@@ -21,6 +21,7 @@ from optimizer.engine.presolve.links import never_moves
 from optimizer.engine.prices import (
     empty_multipliers,
     set_link_prices,
+    set_row_prices,
     set_target_prices,
     share_group_prices,
 )
@@ -99,13 +100,15 @@ def solve_structured(
 
 def _empty(fleet: Fleet) -> _Answer:
     shape = fleet.problem.shape
+    multipliers = empty_multipliers(fleet.problem)
+    set_row_prices(slice(None), fleet.tree.binding.constant, multipliers)
     return _Answer(
         charge=np.zeros(shape),
         discharge=np.zeros(shape),
         generation=np.zeros((len(fleet.problem.generators), shape[1])),
         price=fleet.tree.price.copy(),
         net=fleet.tree.fixed.copy(),
-        multipliers=empty_multipliers(fleet.problem),
+        multipliers=multipliers,
     )
 
 
@@ -123,6 +126,10 @@ def _collect(fleet: Fleet, work: Work, answer: _Answer) -> None:
     )
     answer.price[work.nodes_at] = work.nodes.price
     answer.net[work.nodes_at] = work.nodes.net + work.nodes.fixed
+    if work.top is not None:
+        rows = fleet.tree.binding.row[work.top.kept]
+        set_row_prices(rows, work.top.across.price, answer.multipliers)
+        answer.rows += len(rows)
     answer.columns += int(sum(box.free.sum() for box, _ in work.boxes))
     answer.rows += cells.value.size + int(work.nodes.is_row.sum())
 

@@ -56,7 +56,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("ramp of a group", "ramp", NOT_CARRIED, "limit ramp constants"),
     Feature("committed position", "trading", NOT_CARRIED, "position constants"),
     Feature("staying near the previous plan", "trading", NOT_CARRIED, "power at best"),
-    Feature("network row", "network_rows", NOT_CARRIED, "network constants"),
+    Feature("network row", "network_rows", "top of the arrow", "network constants"),
     Feature("groups inside groups", "network", "elimination up the tree", "node prices"),
 )  # fmt: skip
 """Each with the three places that must know it; no cell is empty."""
@@ -76,7 +76,6 @@ def not_carried(problem: DispatchProblem) -> tuple[str, ...]:
         "ramp of a group": problem.limits.has_ramp.any(),
         "committed position": len(problem.positions) > 0,
         "staying near the previous plan": (b.change_price_per_kwh > 0).any(),
-        "network row": len(problem.network) > 0,
     }
     return tuple(name for name, is_there in found.items() if is_there)
 

@@ -24,7 +24,7 @@ from twins.jit import compiled
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from optimizer.engine.batteries import Blocks, Cells
+    from optimizer.engine.batteries import Alone, Blocks, Cells
     from optimizer.engine.boxes import Box
 
     Floats = npt.NDArray[np.float64]
@@ -228,6 +228,7 @@ def factorise(
     box: Box,
     pieces: Box,
     blocks: Blocks,
+    alone: Alone,
     done: Flags,
     first: int,
     last: int,
@@ -249,7 +250,11 @@ def factorise(
             kind, reach = links.kind[begin:end], links.reach[begin:end]
             offset = links.offset[begin : end + 1]
             factor, own = links.factor[offset[0] : offset[-1]], np.empty(end - begin)
-            missed += _residual(cells, links, box, pieces, i, column, blocks.net[block])
+            place = alone.place[i]
+            net = alone.net[place] if place >= 0 else blocks.net[block]
+            if place >= 0:
+                net[:] = 0.0
+            missed += _residual(cells, links, box, pieces, i, column, net)
             _spread(cells, box, pieces, i, column, own)
             _form(links, at, column, own, factor)
             links.mended[at] += factor_envelope(reach, offset, factor)
@@ -259,8 +264,34 @@ def factorise(
                 response[t, t] += column[t] + column[count + t]
             force = np.empty((end - begin, count))
             _force(links, at, column, force)
+            if place >= 0:
+                blocks.net[block] += net
+                _answer_alone(alone, place, column, force, reach, offset, factor)
             subtract_response(kind, reach, offset, factor, force, response)
         blocks.missed[block] = missed
+
+
+@compiled
+def _answer_alone(
+    alone: Alone,
+    place: int,
+    column: Floats,
+    force: Floats,
+    reach: Ints,
+    offset: Ints,
+    factor: Floats,
+) -> None:
+    """Columns of a single battery's own response, for the intervals of its network rows."""
+    count = force.shape[1]
+    for slot in range(alone.slot_start[place], alone.slot_start[place + 1]):
+        t, answer = alone.slot_at[slot], alone.column[slot]
+        step = force[:, t].copy()
+        solve_envelope(reach, offset, factor, step)
+        answer[:] = 0.0
+        for row in range(step.size):
+            for j in range(count):
+                answer[j] -= force[row, j] * step[row]
+        answer[t] += column[t] + column[count + t]
 
 
 @compiled
@@ -329,6 +360,7 @@ def respond(
     box: Box,
     pieces: Box,
     blocks: Blocks,
+    alone: Alone,
     price: Floats,
     done: Flags,
     first: int,
@@ -350,13 +382,19 @@ def respond(
             begin, end = links.row_start[at], links.row_start[at + 1]
             offset = links.offset[begin : end + 1]
             step, own = links.price_step[begin:end], np.empty(end - begin)
-            _add_prices(cells, links, box, pieces, i, links.price[begin:end], above, 1.0)
+            place = alone.place[i]
+            seen = above + alone.price[place] if place >= 0 else above
+            _add_prices(cells, links, box, pieces, i, links.price[begin:end], seen, 1.0)
             _flow(cells, box, pieces, i, flow, own)
             _rows_left(links, at, flow, own, step)
             factor = links.factor[offset[0] : offset[-1]]
             solve_envelope(links.reach[begin:end], offset, factor, step)
             # The further pull of these steps is not kept: `follow` adds all of it at once.
-            if blocks.coupled[block]:
+            if place >= 0:
+                alone.flow[place, :] = 0.0
+                _add_flow(cells, links, box, pieces, i, step, flow, alone.flow[place])
+                total += alone.flow[place]
+            elif blocks.coupled[block]:
                 _add_flow(cells, links, box, pieces, i, step, flow, total)
 
 
@@ -398,6 +436,7 @@ def follow(
     box: Box,
     pieces: Box,
     blocks: Blocks,
+    alone: Alone,
     price_step: Floats,
     done: Flags,
     first: int,
@@ -413,9 +452,10 @@ def follow(
     for block in range(first, last):
         if done[blocks.part[block]] or not blocks.linked[block]:
             continue
-        moved = price_step[blocks.node[block]]
+        above = price_step[blocks.node[block]]
         for i in range(blocks.start[block], blocks.stop[block]):
-            at = links.place[i]
+            at, place = links.place[i], alone.place[i]
+            moved = above + alone.price_step[place] if place >= 0 else above
             begin, end = links.row_start[at], links.row_start[at + 1]
             offset, reach = links.offset[begin : end + 1], links.reach[begin:end]
             factor = links.factor[offset[0] : offset[-1]]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optimizer.engine import batteries, boxes, linked, nodes
+from optimizer.engine import across, batteries, boxes, linked, nodes
 from optimizer.engine.boxes import BY_BOTH, BY_PRICE, BY_STEP, GAP, STEP_DUAL, STEP_PRIMAL
 
 if TYPE_CHECKING:
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from optimizer.engine.batteries import Blocks, Cells
+    from optimizer.engine.batteries import Alone, Blocks, Cells
     from optimizer.engine.boxes import Box, Runs
     from optimizer.engine.linked import Links
     from optimizer.engine.nodes import Nodes
+    from optimizer.engine.top import Top
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
@@ -72,6 +73,8 @@ class Work:
         scale: shape (parts,), money that a part's gap is measured against.
         rows: the fleet's rows (batteries, then generators) of the cells.
         nodes_at: place of each node in the tree.
+        alone: units that network rows name by themselves.
+        top: network rows, if there are any.
     """
 
     cells: Cells
@@ -88,6 +91,8 @@ class Work:
     scale: Floats
     rows: Ints
     nodes_at: Ints
+    alone: Alone
+    top: Top | None
 
 
 @dataclass(frozen=True)
@@ -141,17 +146,18 @@ def iterate(work: Work, tolerance: float, stop: Callable[[], bool], team: Team) 
         done |= (primal < _STALL) & (dual < _STALL)
         iterations += 1
     finished = bool((gap <= tolerance * work.scale).all())
-    return Outcome(
-        iterations,
-        float(gap.sum()),
-        int(work.nodes.mended.sum() + work.links.mended.sum()),
-        finished,
-    )
+    return Outcome(iterations, float(gap.sum()), _mended(work), finished)
+
+
+def _mended(work: Work) -> int:
+    """Cholesky pivots that had to be mended."""
+    of_rows = 0 if work.top is None else work.top.mended[0]
+    return int(work.nodes.mended.sum() + work.links.mended.sum() + of_rows)
 
 
 def _of_batteries(work: Work) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """What the kernels of batteries work on, without and with further rows of their own."""
-    boxes_and_blocks = (work.box, work.pieces, work.blocks)
+    boxes_and_blocks = (work.box, work.pieces, work.blocks, work.alone)
     return (work.cells, *boxes_and_blocks), (work.cells, work.links, *boxes_and_blocks)
 
 
@@ -163,8 +169,11 @@ def _factorise(work: Work, team: Team, done: npt.NDArray[np.bool_]) -> None:
     team.share(turns, batteries.factorise, *own, done)
     if work.links.kind.size:
         team.share(turns, linked.factorise, *further, done)
+    found = (work.blocks.response, work.blocks.net, done)
     for level in work.levels:
-        nodes.gather(work.nodes, work.net_box, level, work.blocks.response, work.blocks.net, done)
+        team.share(level.size, nodes.gather, work.nodes, work.net_box, level, *found)
+    if work.top is not None:
+        work.top.factorise(work.nodes, work.alone, work.levels, done, team)
 
 
 def _direct(work: Work, team: Team, done: npt.NDArray[np.bool_]) -> None:
@@ -176,6 +185,8 @@ def _direct(work: Work, team: Team, done: npt.NDArray[np.bool_]) -> None:
         team.share(turns, linked.respond, *further, work.nodes.total, done)
     for level in work.levels:
         nodes.climb(work.nodes, work.net_box, level, work.blocks.flow, done)
+    if work.top is not None:
+        work.top.direct(work.nodes, work.alone, done, team)
     for level in reversed(work.levels):
         nodes.descend(work.nodes, work.net_box, level, done)
     team.share(turns, batteries.follow, *own, work.nodes.total_step, done)
@@ -198,6 +209,8 @@ def _move(
     if work.links.kind.size:
         team.share(turns, linked.move_prices, work.cells, work.links, work.blocks, done, dual)
     nodes.move_prices(work.nodes, done, dual, 0, work.nodes.parent.size)
+    if work.top is not None:
+        across.move_rows(work.top.across, work.alone, done, dual)
 
 
 def _added(work: Work, sums: list[Floats], column: int) -> Floats:
@@ -211,7 +224,10 @@ def _added(work: Work, sums: list[Floats], column: int) -> Floats:
 def _missed(work: Work) -> Floats:
     """Residuals at their prices: what a mended plan may still cost."""
     missed = np.bincount(work.blocks.part, work.blocks.missed, work.parts)
-    return np.asarray(missed + np.bincount(work.nodes.part, work.nodes.missed, work.parts))
+    missed += np.bincount(work.nodes.part, work.nodes.missed, work.parts)
+    if work.top is not None:
+        missed += np.bincount(work.top.across.part, work.top.across.missed, work.parts)
+    return np.asarray(missed)
 
 
 def _lengths(

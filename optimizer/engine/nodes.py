@@ -47,10 +47,13 @@ class Nodes(NamedTuple):
         total_step: shape (m, T).
         inner: shape (m, T, T), response of all that hangs below: S'.
         system: shape (m, T, T), upper Cholesky factor of S' + 1/θz.
-        passed: shape (m, T, T), the response that the parent sees.
+        passed: shape (m, T, T), the response that the parent and network rows see.
+        passes: shape (m,), whether anything sees it.
         wanted: shape (m, T), right-hand side.
-        flow: shape (m, T), the flow that the parent sees.
+        flow: shape (m, T), the flow that the parent and network rows see.
         net: shape (m, T), Σ (c − d) of the subtree.
+        push: shape (m, T), steps of the prices of network rows for all that hangs below.
+        shift: shape (m, T), what other steps of theirs add to U⁻ᵀ (right-hand side).
         missed: shape (m,), Σ |miss · μ|.
         mended: shape (m,), pivots that had to be mended so far.
     """
@@ -69,9 +72,12 @@ class Nodes(NamedTuple):
     inner: Floats
     system: Floats
     passed: Floats
+    passes: Flags
     wanted: Floats
     flow: Floats
     net: Floats
+    push: Floats
+    shift: Floats
     missed: Floats
     mended: Ints
 
@@ -115,10 +121,19 @@ def solve_upper(upper: Floats, x: Floats) -> None:
 
 
 @compiled
-def gather(nodes: Nodes, box: Box, level: Ints, response: Floats, net: Floats, done: Flags) -> None:
+def gather(
+    nodes: Nodes,
+    box: Box,
+    level: Ints,
+    response: Floats,
+    net: Floats,
+    done: Flags,
+    first: int,
+    last: int,
+) -> None:
     """Responses and nets of one level of the tree, its systems' factors and what goes up."""
     count = nodes.fixed.shape[1]
-    for index in range(level.size):
+    for index in range(first, last):
         node = level[index]
         if done[nodes.part[node]]:
             continue
@@ -137,7 +152,7 @@ def gather(nodes: Nodes, box: Box, level: Ints, response: Floats, net: Floats, d
             else:
                 system[t, t] = 1.0
         nodes.mended[node] += cholesky(system)
-        if nodes.parent[node] >= 0:
+        if nodes.passes[node]:
             _pass_up(inner, system, nodes.is_row[node], nodes.passed[node])
 
 
@@ -173,6 +188,9 @@ def _pass_up(inner: Floats, upper: Floats, is_row: Flags, passed: Floats) -> Non
             share, row, right = half[k, t], passed[t, t:], half[k, t:]
             for j in range(row.size):
                 row[j] -= share * right[j]
+    for t in range(count):
+        for j in range(t):
+            passed[t, j] = passed[j, t]
 
 
 @compiled
@@ -202,7 +220,7 @@ def climb(nodes: Nodes, box: Box, level: Ints, flow: Floats, done: Flags) -> Non
             wanted[t] += miss + up[t]
             missed += abs(miss * nodes.price[node, t])
         nodes.missed[node] = missed
-        if nodes.parent[node] >= 0:
+        if nodes.passes[node]:
             step = wanted.copy()
             solve_lower(nodes.system[node], step)
             solve_upper(nodes.system[node], step)
@@ -221,14 +239,16 @@ def descend(nodes: Nodes, box: Box, level: Ints, done: Flags) -> None:
             continue
         above, step, total = nodes.parent[node], nodes.price_step[node], nodes.total_step[node]
         step[:] = nodes.wanted[node]
-        total[:] = 0.0
+        total[:] = nodes.push[node]
         if above >= 0:
-            total[:] = nodes.total_step[above]
+            total += nodes.total_step[above]
+        if nodes.passes[node]:
             for t in range(count):
                 if nodes.is_row[node, t]:
                     for j in range(count):
                         step[t] -= nodes.inner[node, t, j] * total[j]
         solve_lower(nodes.system[node], step)
+        step += nodes.shift[node]
         solve_upper(nodes.system[node], step)
         for t in range(count):
             if not nodes.is_row[node, t]:

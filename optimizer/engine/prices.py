@@ -1,7 +1,7 @@
 """The engine's prices as the multipliers of the problem's own rows.
 
-A group's one price is the slope of all that its net costs: the meter first, then its limits, those
-that bind first before the others, each up to the price of its breach.
+A group's one price is the slope of all that its net costs: its meter and its limits. Each of these
+has a kink and knows its slope away from it; what is left over goes to the kinks nearest to the net.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-_AT_ZERO_KW = 1e-3
 _AT_EDGE_KWH = 1e-4
 
 
@@ -43,6 +42,8 @@ def empty_multipliers(problem: DispatchProblem) -> Multipliers:
         cycles_per_kwh=np.zeros((batteries, int(problem.days[-1]) + 1)),
         target_min_per_kwh=np.zeros(targets),
         target_max_per_kwh=np.zeros(targets),
+        network_max_per_kw=np.zeros(len(problem.network)),
+        network_min_per_kw=np.zeros(len(problem.network)),
     )
 
 
@@ -58,48 +59,52 @@ def share_group_prices(
         net: shape (m, T), of the solution, kW.
         found: is filled in.
     """
-    limits, step_h = problem.limits, problem.grid.step_h
+    limits, groups, step_h = problem.limits, problem.groups, problem.grid.step_h
     per_kwh = np.where(limits.is_firm, problem.firm_price_per_kwh, limits.breach_price_per_kwh)
     two = has_two_prices(problem)
     mine: dict[int, list[int]] = {}
     for limit, group in enumerate(limits.group.tolist()):
         mine.setdefault(group, []).append(limit)
     for node, group in enumerate(tree.group.tolist()):
-        rest = price[node].copy()
-        if group != NO_GROUP and two[group]:
-            meter = _meter_price(problem, group, rest / step_h, net[node])
-            found.site_price_per_kwh[group] = meter
-            rest -= meter * step_h
         rows = np.array(mine.get(group, []), dtype=np.int64)
-        _share(limits.p_kw_max[rows], rest, per_kwh[rows], step_h, found.limit_max_per_kw, rows)
-        _share(-limits.p_kw_min[rows], -rest, per_kwh[rows], step_h, found.limit_min_per_kw, rows)
+        most = per_kwh[rows, None] * step_h
+        has_meter = group != NO_GROUP and bool(two[group])
+        at = [group] if has_meter else []
+        none = np.zeros((len(at), len(step_h)))
+        kink = np.concatenate([limits.p_kw_max[rows], limits.p_kw_min[rows], none])
+        sell, buy = (
+            groups.price_export_per_kwh[at] * step_h,
+            groups.price_import_per_kwh[at] * step_h,
+        )
+        low = np.concatenate([np.zeros_like(most), -most, sell])
+        high = np.concatenate([most, np.zeros_like(most), buy])
+        share = _share(price[node], net[node], kink, low, high)
+        found.limit_max_per_kw[rows] = share[: len(rows)]
+        found.limit_min_per_kw[rows] = -share[len(rows) : 2 * len(rows)]
+        found.site_price_per_kwh[at] = share[2 * len(rows) :] / step_h
 
 
-def _meter_price(problem: DispatchProblem, group: int, price: Floats, net: Floats) -> Floats:
-    """Import price where the meter draws, export price where it feeds, else what is between."""
-    buy = problem.groups.price_import_per_kwh[group]
-    sell = problem.groups.price_export_per_kwh[group]
-    between = np.clip(price, sell, buy)
-    return np.where(net > _AT_ZERO_KW, buy, np.where(net < -_AT_ZERO_KW, sell, between))
+def _share(price: Floats, net: Floats, kink: Floats, low: Floats, high: Floats) -> Floats:
+    """Slopes of convex functions with one kink each that add up to a price, as far as they can.
 
-
-def _share(
-    edge: Floats,
-    rest: Floats,
-    per_kwh: Floats,
-    step_h: Floats,
-    found: Floats,
-    rows: npt.NDArray[np.int64],
-) -> None:
-    """Give the positive part of `rest` to the limits, the tightest of each interval first."""
-    left = np.maximum(rest, 0.0)
-    for rank in range(len(rows)):
-        pick = np.argsort(edge, axis=0, kind="stable")[rank]
-        at = np.arange(len(left))
-        has = np.isfinite(edge[pick, at])
-        given = np.where(has, np.minimum(left, per_kwh[pick] * step_h), 0.0)
-        found[rows[pick], at] = given
+    Args:
+        price: shape (T,).
+        net: shape (T,), where the functions are taken.
+        kink: shape (n, T), infinite for a function that is 0.
+        low: shape (n, T), slopes before the kinks.
+        high: shape (n, T), slopes after them.
+    """
+    low = np.where(np.isfinite(kink), low, 0.0)
+    high = np.where(np.isfinite(kink), high, 0.0)
+    slope = np.where(net > kink, high, low)
+    left = price - slope.sum(axis=0)
+    nearest = np.argsort(np.abs(net - kink), axis=0, kind="stable")
+    at = np.arange(len(price))
+    for pick in nearest:
+        given = np.clip(left, (low - slope)[pick, at], (high - slope)[pick, at])
+        slope[pick, at] += given
         left = left - given
+    return slope
 
 
 def set_link_prices(links: Links, rows: npt.NDArray[np.int64], found: Multipliers) -> None:
@@ -119,6 +124,12 @@ def set_link_prices(links: Links, rows: npt.NDArray[np.int64], found: Multiplier
     found.cycles_per_kwh[owner[cycles], links.item[cycles]] = above[cycles]
     found.target_max_per_kwh[links.item[target]] = above[target]
     found.target_min_per_kwh[links.item[target]] = below[target]
+
+
+def set_row_prices(rows: npt.NDArray[np.int64] | slice, price: Floats, found: Multipliers) -> None:
+    """Prices of network rows, by the side that binds, in place; above 0 where less is better."""
+    found.network_max_per_kw[rows] = np.maximum(price, 0.0)
+    found.network_min_per_kw[rows] = np.maximum(-price, 0.0)
 
 
 def set_target_prices(problem: DispatchProblem, energy: Floats, found: Multipliers) -> None:

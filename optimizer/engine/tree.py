@@ -2,7 +2,7 @@
 
 A group's row stays only where its cost can change its slope within what the powers below allow.
 Elsewhere its price is a constant; a group with neither is dropped, and its units hang under the
-next one above.
+next one above, unless a network row names it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.breaches import net_power_kw
+from optimizer.engine.binding import Binding, find_binding
+from optimizer.engine.boxes import LEAST
+from optimizer.engine.hanging import Hanging, hang, tied_roots
 from optimizer.engine.slopes import has_two_prices, row_edges
 from optimizer.problem import NO_GROUP
 
@@ -25,9 +28,6 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Flags = npt.NDArray[np.bool_]
 
-LEAST = 1e-9
-"""Boxes narrower than this (kW, kWh) are fixed."""
-
 
 @dataclass(frozen=True, eq=False)
 class Tree:
@@ -37,13 +37,16 @@ class Tree:
         group: shape (m,), index in the problem, `NO_GROUP` for the whole.
         parent: shape (m,), −1 at the top.
         height: shape (m,), 0 for a leaf.
-        root: shape (m,), the node at the top.
+        root: shape (m,), the node at the top; one of them where network rows tie several.
         edges: shape (m, K + 1, T), of the pieces of the net.
         slope: shape (m, K, T), currency per kW and interval.
         is_row: shape (m, T), whether there is more than one piece.
         price: shape (m, T), the constant price where there is no row.
         fixed: shape (m, T), net without batteries and curtailable generators.
         unit_node: shape (N + M,), the node of each battery and generator, −1 for none.
+        binding: network rows that can bind.
+        hanging: their entries at nodes and units.
+        row_root: shape (K,), the root of the nodes that each of these rows touches.
     """
 
     group: Ints
@@ -56,11 +59,15 @@ class Tree:
     price: Floats
     fixed: Floats
     unit_node: Ints
+    binding: Binding
+    hanging: Hanging
+    row_root: Ints
 
     @property
     def coupled(self) -> Flags:
-        """Nodes that have a row or lie below one, shape (m,)."""
+        """Nodes that have a row, stand in one or lie below one that does, shape (m,)."""
         found = np.asarray(self.is_row.any(axis=1))
+        found |= self.hanging.touches(self.unit_node, len(self.group))
         for node in range(len(self.group) - 1, -1, -1):
             if self.parent[node] >= 0:
                 found[node] |= found[self.parent[node]]
@@ -69,12 +76,14 @@ class Tree:
 
 def make_tree(problem: DispatchProblem) -> Tree:
     """The groups whose rows can matter."""
-    wanted = _candidates(problem)
     b, table = problem.batteries, problem.generators
     rest = np.zeros(problem.shape)
-    fixed = net_power_kw(problem, rest, np.zeros_like(table.p_kw_min))[wanted]
-    low = net_power_kw(problem, -b.p_discharge_kw_max, table.p_kw_available)[wanted]
-    high = net_power_kw(problem, b.p_charge_kw_max, table.p_kw_min)[wanted]
+    fixed = net_power_kw(problem, rest, np.zeros_like(table.p_kw_min))
+    low = net_power_kw(problem, -b.p_discharge_kw_max, table.p_kw_available)
+    high = net_power_kw(problem, b.p_charge_kw_max, table.p_kw_min)
+    binding = find_binding(problem, fixed, low, high)
+    wanted, needed = _candidates(problem, binding)
+    fixed, low, high = fixed[wanted], low[wanted], high[wanted]
     # The outermost edges stand clear of what can be reached: they must never carry a price.
     clear = 0.05 * (high - low) + 1.0
     edges, slope = row_edges(problem, wanted, low - clear, high + clear)
@@ -82,29 +91,50 @@ def make_tree(problem: DispatchProblem) -> Tree:
     wide = reached > LEAST
     is_row = wide.sum(axis=1) > 1
     only = np.take_along_axis(slope, reached.argmax(axis=1)[:, None], axis=1)[:, 0]
-    keep = (is_row | (only != 0)).any(axis=1)
+    keep = (is_row | (only != 0)).any(axis=1) | needed
     group = wanted[keep]
-    parent = _parents(problem, group)
+    parent, unit_node = _parents(problem, group), _unit_nodes(problem, group)
+    hanging = hang(binding, group, parent, unit_node)
+    root, row_root = tied_roots(hanging, len(binding), _roots(parent), unit_node)
     return Tree(
         group=group,
         parent=parent,
         height=_heights(parent),
-        root=_roots(parent),
+        root=root,
         edges=edges[keep],
         slope=slope[keep],
         is_row=is_row[keep],
         price=np.where(is_row, 0.0, only)[keep],
         fixed=fixed[keep],
-        unit_node=_unit_nodes(problem, group),
+        unit_node=unit_node,
+        binding=binding,
+        hanging=hanging,
+        row_root=row_root,
     )
 
 
-def _candidates(problem: DispatchProblem) -> Ints:
-    """Groups with a limit or with two prices, the deepest first, the whole last."""
+def _candidates(problem: DispatchProblem, binding: Binding) -> tuple[Ints, Flags]:
+    """Groups that may have a node, the deepest first and the whole last, and which must have one.
+
+    They have a limit or two prices, or a network row names them; and where a row names a unit
+    below none of them, they are at the top of its groups.
+    """
     groups = problem.groups
-    named = set(problem.limits.group.tolist()) | set(np.flatnonzero(has_two_prices(problem)))
-    depth = {group: len(groups.ancestors[group]) if group != NO_GROUP else 0 for group in named}
-    return np.array(sorted(named, key=lambda group: (-depth[group], group)), dtype=np.int64)
+    is_unit = binding.entry_unit >= 0
+    named = set(binding.entry_group[~is_unit].tolist())
+    found = named | set(problem.limits.group.tolist())
+    found |= set(np.flatnonzero(has_two_prices(problem)).tolist())
+    units = np.concatenate([problem.batteries.group, problem.generators.group])
+    for above in set(units[binding.entry_unit[is_unit]].tolist()):
+        chain = (NO_GROUP,) if above == NO_GROUP else groups.ancestors[above]
+        holder = next((group for group in (*chain, NO_GROUP) if group in found), chain[-1])
+        found.add(holder)
+        named.add(holder)
+    depth = {group: len(groups.ancestors[group]) if group != NO_GROUP else 0 for group in found}
+    order = sorted(found, key=lambda group: (-depth[group], group))
+    return np.array(order, dtype=np.int64), np.array(
+        [group in named for group in order], dtype=bool
+    )
 
 
 def _nearest(problem: DispatchProblem, group: Ints) -> Ints:

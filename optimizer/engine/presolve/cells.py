@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.engine.batteries import ENERGY, Cells
-from optimizer.engine.boxes import Box, make_box, start_box
+from optimizer.engine.boxes import LEAST, Box, make_box, start_box
 from optimizer.engine.presolve.pieces import energy_pieces, join, start_pieces
-from optimizer.engine.tree import LEAST
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.engine.batteries import CHARGE, DISCHARGE, ENERGY
+from optimizer.engine.boxes import LEAST
 from optimizer.engine.linked import BALANCE, CYCLES, RAMP, TARGET, Links
 from optimizer.engine.presolve.pieces import Pieces
 from optimizer.engine.slopes import edges_within
-from optimizer.engine.tree import LEAST
 
 if TYPE_CHECKING:
     import numpy.typing as npt

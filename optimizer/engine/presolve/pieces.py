@@ -9,8 +9,7 @@ import numpy as np
 
 from optimizer.engine import slopes
 from optimizer.engine.batteries import ENERGY
-from optimizer.engine.boxes import Box, make_box, start_box
-from optimizer.engine.tree import LEAST
+from optimizer.engine.boxes import LEAST, Box, make_box, start_box
 
 if TYPE_CHECKING:
     import numpy.typing as npt

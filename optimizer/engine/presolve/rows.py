@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optimizer.engine.boxes import Box, make_box, start_box
+from optimizer.engine.boxes import LEAST, Box, make_box, start_box
 from optimizer.engine.nodes import Nodes
-from optimizer.engine.tree import LEAST
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -42,6 +41,8 @@ def make_nodes(
     child = np.argsort(parent, kind="stable")
     child = child[parent[child] >= 0]
     square = (count, intervals, intervals)
+    named = np.zeros(len(tree.group), dtype=bool)
+    named[tree.hanging.node] = True
     made = Nodes(
         is_row=is_row,
         fixed=tree.fixed[nodes],
@@ -57,9 +58,12 @@ def make_nodes(
         inner=np.zeros(square),
         system=np.zeros(square),
         passed=np.zeros(square),
+        passes=(parent >= 0) | named[nodes],
         wanted=np.zeros((count, intervals)),
         flow=np.zeros((count, intervals)),
         net=np.zeros((count, intervals)),
+        push=np.zeros((count, intervals)),
+        shift=np.zeros((count, intervals)),
         missed=np.zeros(count),
         mended=np.zeros(count, dtype=np.int64),
     )

@@ -11,6 +11,7 @@ from optimizer.engine.batteries import Blocks
 from optimizer.engine.boxes import Runs, flat
 from optimizer.engine.linked import BALANCE
 from optimizer.engine.loop import Work
+from optimizer.engine.presolve.across import make_top
 from optimizer.engine.presolve.cells import make_cells
 from optimizer.engine.presolve.links import make_links
 from optimizer.engine.presolve.rows import make_nodes
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from optimizer.engine.linked import Links
     from optimizer.engine.nodes import Nodes
     from optimizer.engine.presolve.fleet import Fleet
+    from optimizer.engine.top import Top
 
     Ints = npt.NDArray[np.int64]
     Flags = npt.NDArray[np.bool_]
@@ -79,7 +81,8 @@ def make_work(fleet: Fleet, rows: Ints, nodes: Ints) -> Work:
     links, further = make_links(fleet, rows, units)
     cells, box, pieces = make_cells(fleet, rows, units, groups.total[node], further)
     _start_links(links, cells)
-    boxes = _runs((box, pieces, net_box), cells, blocks, groups)
+    alone, top = make_top(fleet, rows, node, groups, nodes)
+    boxes = _runs((box, pieces, net_box), cells, blocks, groups, top)
     bounds = np.zeros(parts)
     for one, runs in boxes:
         for run, here in enumerate(runs.part):
@@ -105,6 +108,8 @@ def make_work(fleet: Fleet, rows: Ints, nodes: Ints) -> Work:
         scale,
         rows,
         nodes,
+        alone,
+        top,
     )
 
 
@@ -147,15 +152,18 @@ def make_blocks(
 
 
 def _runs(
-    boxes: tuple[Box, Box, Box], cells: Cells, blocks: Blocks, nodes: Nodes
+    boxes: tuple[Box, Box, Box], cells: Cells, blocks: Blocks, nodes: Nodes, top: Top | None
 ) -> tuple[tuple[Box, Runs], ...]:
     """Every box, flat, with the range of each block or node."""
     box, pieces, net_box = boxes
     each, size = box.low[:1].size, net_box.low[:1].size
     at, start = np.arange(len(nodes.part)), cells.piece_start
-    pairs = (
+    pairs = [
         (flat(box), Runs(blocks.start * each, blocks.stop * each, blocks.part)),
         (pieces, Runs(start[blocks.start], start[blocks.stop], blocks.part)),
         (flat(net_box), Runs(at * size, (at + 1) * size, nodes.part)),
-    )
+    ]
+    if top is not None:
+        row, size = np.arange(len(top.box.low)), top.box.low[:1].size
+        pairs.append((flat(top.box), Runs(row * size, (row + 1) * size, top.across.part)))
     return tuple((one, runs) for one, runs in pairs if one.low.size)

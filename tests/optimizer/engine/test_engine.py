@@ -174,7 +174,6 @@ NOT_CARRIED: dict[str, dict[str, Any]] = {
     "staying near the previous plan": {
         "batteries": [{"p_kw_previous": 1.0, "change_price_per_kwh": 0.1}]
     },
-    "network row": {"network": [{"weights": {"b0": 1.0}, "p_kw_max": 1.0}]},
     "limit with a price per kW": {"limits": [{"p_kw_max": 1.0, "breach_price_per_kw": 1.0}]},
 }
 

@@ -107,7 +107,7 @@ def test_responses_are_those_of_dense_algebra(seed: int) -> None:
     work = started(fleet(7, seed), 2.0, seed)
     count = work.cells.gain.shape[1]
     done = np.zeros(work.parts, dtype=bool)
-    state = (work.cells, work.links, work.box, work.pieces, work.blocks)
+    state = (work.cells, work.links, work.box, work.pieces, work.blocks, work.alone)
     linked.factorise(*state, done, 0, len(work.blocks.start))
     net = np.zeros((count, 3 * count))
     net[:, :count], net[:, count : 2 * count] = np.eye(count), -np.eye(count)
@@ -132,7 +132,7 @@ def test_steps_lead_back_to_the_rows(decades: float) -> None:
     """After a full step every row holds, at whatever prices of the groups."""
     work = started(fleet(6), decades, 1)
     count, done = work.cells.gain.shape[1], np.zeros(work.parts, dtype=bool)
-    state = (work.cells, work.links, work.box, work.pieces, work.blocks)
+    state = (work.cells, work.links, work.box, work.pieces, work.blocks, work.alone)
     turns = len(work.blocks.start)
     linked.factorise(*state, done, 0, turns)
     rng = np.random.default_rng(0)
