@@ -173,13 +173,18 @@ def _edges(fleet: Fleet, rows: npt.NDArray[np.int64], energy: Floats) -> tuple[F
 
 
 def _under_rows(work: Work) -> Flags:
-    """Cells and intervals whose net power stands in a row of some group, shape (n, T)."""
+    """Cells and intervals whose net power stands in a row of groups or network, shape (n, T)."""
     found = np.append(work.nodes.is_row, np.zeros((1, work.nodes.is_row.shape[1]), bool), axis=0)
+    if work.top is not None:
+        rows = work.top.across
+        found[rows.whole_node, rows.interval[rows.whole_row]] = True
     for node in range(len(work.nodes.parent) - 1, -1, -1):
         if work.nodes.parent[node] >= 0:
             found[node] |= found[work.nodes.parent[node]]
-    blocks = work.blocks
-    return np.asarray(found[np.repeat(blocks.node, blocks.stop - blocks.start)])
+    blocks, alone = work.blocks, work.alone
+    of_cells = found[np.repeat(blocks.node, blocks.stop - blocks.start)]
+    of_cells[np.repeat(alone.row, np.diff(alone.slot_start)), alone.slot_at] = True
+    return np.asarray(of_cells)
 
 
 def mend_nets(

@@ -1,7 +1,6 @@
 """The engine's prices as the multipliers of the problem's own rows.
 
-A group's one price is the slope of all that its net costs: its meter and its limits. Each of these
-has a kink and knows its slope away from it; what is left over goes to the kinks nearest to the net.
+A group's one price is the slope of all that its net costs; see `kinks`.
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optimizer.engine.kinks import LIMIT_MAX, LIMIT_MIN, METER, POSITION, share_price
 from optimizer.engine.linked import CYCLES, RAMP, TARGET
-from optimizer.engine.slopes import end_slope, has_two_prices
+from optimizer.engine.slopes import end_slope
 from optimizer.plan import Multipliers
-from optimizer.problem import NO_GROUP
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -42,6 +41,7 @@ def empty_multipliers(problem: DispatchProblem) -> Multipliers:
         cycles_per_kwh=np.zeros((batteries, int(problem.days[-1]) + 1)),
         target_min_per_kwh=np.zeros(targets),
         target_max_per_kwh=np.zeros(targets),
+        position_per_kwh=np.zeros((len(problem.positions), intervals)),
         network_max_per_kw=np.zeros(len(problem.network)),
         network_min_per_kw=np.zeros(len(problem.network)),
     )
@@ -50,7 +50,7 @@ def empty_multipliers(problem: DispatchProblem) -> Multipliers:
 def share_group_prices(
     problem: DispatchProblem, tree: Tree, price: Floats, net: Floats, found: Multipliers
 ) -> None:
-    """Split the price of each node of the tree, in place.
+    """Split the price of each node of the tree over what its net costs, in place.
 
     Args:
         problem: what is asked.
@@ -59,52 +59,16 @@ def share_group_prices(
         net: shape (m, T), of the solution, kW.
         found: is filled in.
     """
-    limits, groups, step_h = problem.limits, problem.groups, problem.grid.step_h
-    per_kwh = np.where(limits.is_firm, problem.firm_price_per_kwh, limits.breach_price_per_kwh)
-    two = has_two_prices(problem)
-    mine: dict[int, list[int]] = {}
-    for limit, group in enumerate(limits.group.tolist()):
-        mine.setdefault(group, []).append(limit)
-    for node, group in enumerate(tree.group.tolist()):
-        rows = np.array(mine.get(group, []), dtype=np.int64)
-        most = per_kwh[rows, None] * step_h
-        has_meter = group != NO_GROUP and bool(two[group])
-        at = [group] if has_meter else []
-        none = np.zeros((len(at), len(step_h)))
-        kink = np.concatenate([limits.p_kw_max[rows], limits.p_kw_min[rows], none])
-        sell, buy = (
-            groups.price_export_per_kwh[at] * step_h,
-            groups.price_import_per_kwh[at] * step_h,
-        )
-        low = np.concatenate([np.zeros_like(most), -most, sell])
-        high = np.concatenate([most, np.zeros_like(most), buy])
-        share = _share(price[node], net[node], kink, low, high)
-        found.limit_max_per_kw[rows] = share[: len(rows)]
-        found.limit_min_per_kw[rows] = -share[len(rows) : 2 * len(rows)]
-        found.site_price_per_kwh[at] = share[2 * len(rows) :] / step_h
-
-
-def _share(price: Floats, net: Floats, kink: Floats, low: Floats, high: Floats) -> Floats:
-    """Slopes of convex functions with one kink each that add up to a price, as far as they can.
-
-    Args:
-        price: shape (T,).
-        net: shape (T,), where the functions are taken.
-        kink: shape (n, T), infinite for a function that is 0.
-        low: shape (n, T), slopes before the kinks.
-        high: shape (n, T), slopes after them.
-    """
-    low = np.where(np.isfinite(kink), low, 0.0)
-    high = np.where(np.isfinite(kink), high, 0.0)
-    slope = np.where(net > kink, high, low)
-    left = price - slope.sum(axis=0)
-    nearest = np.argsort(np.abs(net - kink), axis=0, kind="stable")
-    at = np.arange(len(price))
-    for pick in nearest:
-        given = np.clip(left, (low - slope)[pick, at], (high - slope)[pick, at])
-        slope[pick, at] += given
-        left = left - given
-    return slope
+    kinks = tree.kinks
+    share, step_h = share_price(price, net, kinks), problem.grid.step_h
+    for kind, sign, table in (
+        (LIMIT_MAX, 1.0, found.limit_max_per_kw),
+        (LIMIT_MIN, -1.0, found.limit_min_per_kw),
+        (METER, 1.0 / step_h, found.site_price_per_kwh),
+        (POSITION, 1.0 / step_h, found.position_per_kwh),
+    ):
+        mine = kinks.kind == kind
+        table[kinks.item[mine]] = sign * share[mine]
 
 
 def set_link_prices(links: Links, rows: npt.NDArray[np.int64], found: Multipliers) -> None:

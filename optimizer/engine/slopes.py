@@ -1,7 +1,8 @@
 """Convex piecewise linear costs as sums of boxes with one slope each.
 
 A target that may be missed, a limit that may be broken, a meter with two prices and the value of
-the energy left all become boxes laid end to end. The cheapest fills first: no row is needed.
+the energy left all become boxes laid end to end. The cheapest fills first: no row is needed. What
+nets cost is in `kinks`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optimizer.problem import NO_GROUP
 from optimizer.reach import BAND_FACTOR
 
 if TYPE_CHECKING:
@@ -29,69 +29,11 @@ def edges_within(breaks: Floats, low: Floats, high: Floats) -> Floats:
     return np.concatenate([low[:, None], inside, high[:, None]], axis=1)
 
 
-def row_edges(
-    problem: DispatchProblem, groups: Ints, low: Floats, high: Floats
-) -> tuple[Floats, Floats]:
-    """Pieces of the nets of `groups` between `low` and `high`: edges and slopes.
-
-    Args:
-        problem: what is asked.
-        groups: indices, `NO_GROUP` for the whole; m of them.
-        low: shape (m, T), the least net that powers allow.
-        high: shape (m, T), the largest.
-
-    Returns:
-        Edges, shape (m, K + 1, T), and slopes in currency per kW and interval, shape (m, K, T).
-    """
-    limits, step_h = problem.limits, problem.grid.step_h
-    per_kwh = np.where(limits.is_firm, problem.firm_price_per_kwh, limits.breach_price_per_kwh)
-    place = {int(group): at for at, group in enumerate(groups)}
-    mine: list[list[int]] = [[] for _ in groups]
-    for limit, group in enumerate(limits.group):
-        if int(group) in place:
-            mine[place[int(group)]].append(limit)
-    most = max((len(rows) for rows in mine), default=0)
-    breaks = np.full((len(groups), 2 * most + 1, len(step_h)), -np.inf)
-    for rank in range(most):
-        has = np.array([len(rows) > rank for rows in mine])
-        pick = np.array([rows[rank] if len(rows) > rank else 0 for rows in mine])
-        breaks[:, 2 * rank] = np.where(has[:, None], limits.p_kw_min[pick], -np.inf)
-        breaks[:, 2 * rank + 1] = np.where(has[:, None], limits.p_kw_max[pick], -np.inf)
-    breaks[:, -1] = np.where(_two_prices(problem, groups)[:, None], 0.0, -np.inf)
-    edges = edges_within(breaks, low, high)
-    middle = 0.5 * (edges[:, 1:] + edges[:, :-1])
-    slope = _meter_slope(problem, groups, middle)
-    for at, rows in enumerate(mine):
-        for limit in rows:
-            over = middle[at] > limits.p_kw_max[limit]
-            under = middle[at] < limits.p_kw_min[limit]
-            slope[at] += per_kwh[limit] * step_h * (over.astype(float) - under.astype(float))
-    return edges, slope
-
-
 def has_two_prices(problem: DispatchProblem) -> Flags:
     """Sites whose import and export price differ somewhere, shape (G,)."""
     groups = problem.groups
     differ = groups.price_import_per_kwh != groups.price_export_per_kwh
     return np.asarray(groups.is_site & differ.any(axis=1))
-
-
-def _two_prices(problem: DispatchProblem, groups: Ints) -> Flags:
-    """The same for some groups; the whole has no meter."""
-    if not len(problem.groups):
-        return np.zeros(len(groups), dtype=bool)
-    return np.where(groups == NO_GROUP, False, has_two_prices(problem)[groups])
-
-
-def _meter_slope(problem: DispatchProblem, groups: Ints, net: Floats) -> Floats:
-    """Price of one more kW at the meters with two prices; the others' is in their units' costs."""
-    if not len(problem.groups):
-        return np.zeros_like(net)
-    two = _two_prices(problem, groups)
-    buy = problem.groups.price_import_per_kwh[groups][:, None]
-    sell = problem.groups.price_export_per_kwh[groups][:, None]
-    price = np.where(net >= 0, buy, sell) * problem.grid.step_h
-    return np.where(two[:, None, None], price, 0.0)
 
 
 def special_cells(problem: DispatchProblem, yields: Flags) -> npt.NDArray[np.intp]:

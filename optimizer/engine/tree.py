@@ -16,7 +16,7 @@ from optimizer.breaches import net_power_kw
 from optimizer.engine.binding import Binding, find_binding
 from optimizer.engine.boxes import LEAST
 from optimizer.engine.hanging import Hanging, hang, tied_roots
-from optimizer.engine.slopes import has_two_prices, row_edges
+from optimizer.engine.kinks import Kinks, by_group, net_kinks, net_pieces
 from optimizer.problem import NO_GROUP
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Tree:
         price: shape (m, T), the constant price where there is no row.
         fixed: shape (m, T), net without batteries and curtailable generators.
         unit_node: shape (N + M,), the node of each battery and generator, −1 for none.
+        kinks: what each net costs.
         binding: network rows that can bind.
         hanging: their entries at nodes and units.
         row_root: shape (K,), the root of the nodes that each of these rows touches.
@@ -59,6 +60,7 @@ class Tree:
     price: Floats
     fixed: Floats
     unit_node: Ints
+    kinks: Kinks
     binding: Binding
     hanging: Hanging
     row_root: Ints
@@ -82,11 +84,12 @@ def make_tree(problem: DispatchProblem) -> Tree:
     low = net_power_kw(problem, -b.p_discharge_kw_max, table.p_kw_available)
     high = net_power_kw(problem, b.p_charge_kw_max, table.p_kw_min)
     binding = find_binding(problem, fixed, low, high)
-    wanted, needed = _candidates(problem, binding)
+    kinks = net_kinks(problem)
+    wanted, needed = _candidates(problem, binding, set(kinks.group.tolist()))
     fixed, low, high = fixed[wanted], low[wanted], high[wanted]
     # The outermost edges stand clear of what can be reached: they must never carry a price.
     clear = 0.05 * (high - low) + 1.0
-    edges, slope = row_edges(problem, wanted, low - clear, high + clear)
+    edges, slope = net_pieces(by_group(kinks, wanted), low - clear, high + clear)
     reached = np.minimum(edges[:, 1:], high[:, None]) - np.maximum(edges[:, :-1], low[:, None])
     wide = reached > LEAST
     is_row = wide.sum(axis=1) > 1
@@ -107,23 +110,23 @@ def make_tree(problem: DispatchProblem) -> Tree:
         price=np.where(is_row, 0.0, only)[keep],
         fixed=fixed[keep],
         unit_node=unit_node,
+        kinks=by_group(kinks, group),
         binding=binding,
         hanging=hanging,
         row_root=row_root,
     )
 
 
-def _candidates(problem: DispatchProblem, binding: Binding) -> tuple[Ints, Flags]:
+def _candidates(problem: DispatchProblem, binding: Binding, priced: set[int]) -> tuple[Ints, Flags]:
     """Groups that may have a node, the deepest first and the whole last, and which must have one.
 
-    They have a limit or two prices, or a network row names them; and where a row names a unit
+    Their net has a price of its own, or a network row names them; and where a row names a unit
     below none of them, they are at the top of its groups.
     """
     groups = problem.groups
     is_unit = binding.entry_unit >= 0
     named = set(binding.entry_group[~is_unit].tolist())
-    found = named | set(problem.limits.group.tolist())
-    found |= set(np.flatnonzero(has_two_prices(problem)).tolist())
+    found = named | priced
     units = np.concatenate([problem.batteries.group, problem.generators.group])
     for above in set(units[binding.entry_unit[is_unit]].tolist()):
         chain = (NO_GROUP,) if above == NO_GROUP else groups.ancestors[above]

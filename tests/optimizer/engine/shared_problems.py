@@ -41,6 +41,7 @@ def shared_problem(seed: int, **counts: int) -> DispatchProblem:
         generators,
         price_import=buy,
         price_export=buy - rng.choice([0.0, 0.05]),
+        positions=[_position(rng, named, count) for _ in range(rng.integers(0, 3))],
         network=[_row(rng, units, named, count) for _ in range(rng.integers(0, most["rows"] + 1))],
     )
 
@@ -95,6 +96,16 @@ def _limit(rng: Random, named: list[str | None], count: int) -> dict[str, Any]:
         "p_kw_max": rng.uniform(-1, 12, count),
         "p_kw_min": rng.uniform(-15, -2, count) if rng.random() < 0.7 else -np.inf,
         "breach_price_per_kwh": rng.choice([0.0, 0.1, 0.5]),
+    }
+
+
+def _position(rng: Random, named: list[str | None], count: int) -> dict[str, Any]:
+    above = rng.uniform(-0.1, 0.2, count)
+    return {
+        "group": _pick(rng, named),
+        "p_kw": rng.uniform(-4, 6, count),
+        "price_above_per_kwh": above,
+        "price_below_per_kwh": rng.choice([0.0, 0.1]) - np.minimum(above, 0.1),
     }
 
 

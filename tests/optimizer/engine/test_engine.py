@@ -170,7 +170,6 @@ NOT_CARRIED: dict[str, dict[str, Any]] = {
         ]
     },
     "ramp of a group": {"limits": [{"ramp_down_kw_per_h": 1.0}]},
-    "committed position": {"positions": [{"price_above_per_kwh": 0.1}]},
     "staying near the previous plan": {
         "batteries": [{"p_kw_previous": 1.0, "change_price_per_kwh": 0.1}]
     },
