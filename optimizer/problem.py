@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optimizer.checks import problem_faults
+from optimizer.reach import find_band_yields
 from optimizer.tables.columns import says_nothing
 from optimizer.tables.network import NetworkRows
 from optimizer.tables.trading import Positions
@@ -149,8 +150,15 @@ class DispatchProblem:
     @cached_property
     def energy_after_loss(self) -> Floats:
         """Share of an interval's first energy that is left at its end, shape (N, T)."""
-        kept = 1.0 - self.batteries.standing_loss_per_h
-        return np.asarray(kept[:, None] ** self.grid.step_h[None, :])
+        kept, step_h = 1.0 - self.batteries.standing_loss_per_h, self.grid.step_h
+        if (step_h == step_h[0]).all():  # one value a battery is enough
+            return np.broadcast_to((kept ** step_h[0])[:, None], self.shape)
+        return np.asarray(kept[:, None] ** step_h[None, :])
+
+    @cached_property
+    def band_yields(self) -> npt.NDArray[np.bool_]:
+        """Batteries that cannot keep their band, shape (N,); see `optimizer.reach`."""
+        return find_band_yields(self)
 
     @cached_property
     def days(self) -> Ints:

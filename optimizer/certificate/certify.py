@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from optimizer.certificate.bound import profit_bound
+from optimizer.certificate.bound import cost_bound
 from optimizer.certificate.cost import cost_of, gross_traded_value, idle_cost
 from optimizer.certificate.rules import check, worst_violation
 from optimizer.plan import Certificate
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from optimizer.certificate.cost import CostBreakdown
     from optimizer.plan import Plan
     from optimizer.problem import DispatchProblem
 
@@ -26,7 +27,9 @@ PROFIT_MIN_FOR_GAP = 0.01
 _ROUNDING = 1e-9
 
 
-def certify(plan: Plan, *, trust_solver: bool = False) -> Certificate:
+def certify(
+    plan: Plan, *, trust_solver: bool = False, known_bound: float | None = None
+) -> Certificate:
     """Recompute what `plan` is worth from its arrays, and bound what any plan could be worth.
 
     The solver's status is never read, and by default nothing else that it said is: the bound
@@ -37,6 +40,8 @@ def certify(plan: Plan, *, trust_solver: bool = False) -> Certificate:
         trust_solver: take the bound of `plan.solver` where the last model had binaries and that
             bound is the better one; `bound_source` then says so. Only for a plan whose solver has
             just been run: nobody can prove such a bound from a saved plan.
+        known_bound: `profit_bound` of the same problem and multipliers, if it is known already
+            from another plan's certificate.
 
     Raises:
         ValueError: an array of the plan has another shape than the problem asks for, or holds nan.
@@ -44,12 +49,15 @@ def certify(plan: Plan, *, trust_solver: bool = False) -> Certificate:
     violation = worst_violation(plan)
     if math.isinf(violation):
         raise ValueError(f"the plan holds nan or infinity: {check(plan)[0]}")
-    powers = (plan.p_charge_kw, plan.p_discharge_kw, plan.generation_kw)
-    breakdown = cost_of(plan.problem, *powers)
-    cost, idle = breakdown.total, idle_cost(plan.problem).total
+    problem, powers = plan.problem, (plan.p_charge_kw, plan.p_discharge_kw, plan.generation_kw)
+    at_rest, breakdown = idle_cost(problem), cost_of(problem, *powers)
+    traded = gross_traded_value(problem, *powers)
+    cost, idle = breakdown.total, at_rest.total
     profit = idle - cost
-    rounding = _ROUNDING * max(1.0, abs(cost), abs(idle), gross_traded_value(plan.problem, *powers))
-    bound, source = profit_bound(plan.problem, plan.multipliers), BY_MULTIPLIERS
+    rounding = _ROUNDING * max(1.0, abs(cost), abs(idle), traded)
+    bound, source = known_bound, BY_MULTIPLIERS
+    if bound is None:
+        bound = idle - cost_bound(problem, plan.multipliers)
     by_solver = _bound_of_solver(plan, idle) if trust_solver else math.inf
     # A bound below what the plan earns is refuted by the plan; it is not worth a word. Neither is
     # one that says no more than what the multipliers prove.
@@ -63,7 +71,7 @@ def certify(plan: Plan, *, trust_solver: bool = False) -> Certificate:
         cost_idle=idle,
         profit=profit,
         profit_bound=bound,
-        gap=(bound - profit) / gap_scale(plan.problem, *powers),
+        gap=(bound - profit) / _scale(at_rest, breakdown, traded),
         gap_absolute=bound - profit,
         worst_violation=violation,
         bound_source=source,
@@ -78,9 +86,13 @@ def gap_scale(
     At least 1 % of the gross traded value, and at least `PROFIT_MIN_FOR_GAP`.
     """
     powers = (p_charge_kw, p_discharge_kw, generation_kw)
-    idle, cost = idle_cost(problem), cost_of(problem, *powers)
+    traded = gross_traded_value(problem, *powers)
+    return _scale(idle_cost(problem), cost_of(problem, *powers), traded)
+
+
+def _scale(idle: CostBreakdown, cost: CostBreakdown, traded: float) -> float:
     earned = (idle.total - idle.penalty) - (cost.total - cost.penalty)
-    return max(earned, 0.01 * gross_traded_value(problem, *powers), PROFIT_MIN_FOR_GAP)
+    return max(earned, 0.01 * traded, PROFIT_MIN_FOR_GAP)
 
 
 def _bound_of_solver(plan: Plan, idle: float) -> float:

@@ -83,10 +83,12 @@ def in_whole_watts(plan: Plan, *, gap: float = 1e-6, threads: int | None = None)
 def _scored(plan: Plan, before: Plan, gap: float, left: int, round_s: float) -> Plan:
     """The plan with its certificate; the solver's bound counts if it counted before rounding."""
     at = time.perf_counter()
-    trusted = before.certificate is not None and (
-        before.certificate.bound_source == BY_BRANCH_AND_BOUND
-    )
-    certificate = certify(plan, trust_solver=trusted)
+    stated, trusted, known = before.certificate, False, None
+    if stated is not None and stated.bound_source == BY_BRANCH_AND_BOUND:
+        trusted = True
+    elif stated is not None:
+        known = stated.profit_bound
+    certificate = certify(plan, trust_solver=trusted, known_bound=known)
     status = Status.OPTIMAL if certificate.gap <= gap else Status.FEASIBLE
     solver = plan.solver
     if solver is not None:
