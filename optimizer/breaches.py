@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optimizer.parts import over_parts
 from optimizer.plan import Breach
 from optimizer.problem import NO_GROUP
+from optimizer.sums import add_rows
 from twins.timegrid import iso
 
 if TYPE_CHECKING:
@@ -42,13 +45,20 @@ def find_breaches(
     """
     p_kw = p_charge_kw - p_discharge_kw
     net = net_power_kw(problem, p_kw, generation_kw)
+
+    def of_part(rows: slice, part: DispatchProblem) -> list[Breach]:
+        energy = energy_kwh[rows]
+        return [
+            *_target_breaches(part, energy),
+            *_band_breaches(part, energy),
+            *_ramp_breaches(part, p_kw[rows]),
+        ]
+
     found = [
         *_limit_breaches(problem, net),
         *_limit_ramp_breaches(problem, net),
         *_network_breaches(problem, p_kw, generation_kw, net),
-        *_target_breaches(problem, energy_kwh),
-        *_band_breaches(problem, energy_kwh),
-        *_ramp_breaches(problem, p_kw),
+        *itertools.chain.from_iterable(over_parts(problem, of_part)),
     ]
     return tuple(sorted(found, key=lambda breach: (_KINDS.index(breach.kind), -breach.size)))
 
@@ -58,8 +68,8 @@ def net_power_kw(problem: DispatchProblem, p_kw: Floats, generation_kw: Floats) 
     groups = problem.groups
     own = np.zeros((len(groups) + 1, len(problem.grid)))
     own[:-1] = groups.load_kw - groups.generation_kw
-    np.add.at(own, problem.batteries.group, p_kw)
-    np.subtract.at(own, problem.generators.group, generation_kw)
+    add_rows(own, problem.batteries.group, p_kw)
+    add_rows(own, problem.generators.group, -generation_kw)
     net = own.copy()
     net[NO_GROUP] = own.sum(axis=0)
     for group, chain in enumerate(groups.ancestors):
@@ -154,6 +164,8 @@ def _band_breaches(problem: DispatchProblem, energy_kwh: Floats) -> Iterator[Bre
 
 def _ramp_breaches(problem: DispatchProblem, p_kw: Floats) -> Iterator[Breach]:
     b, starts = problem.batteries, problem.grid.starts
+    if np.isinf(b.ramp_up_kw_per_h).all() and np.isinf(b.ramp_down_kw_per_h).all():
+        return
     slope = _slopes(problem, p_kw, b.p_kw_initial)
     for side, rate, over in (
         ("above", b.ramp_up_kw_per_h, slope - b.ramp_up_kw_per_h[:, None]),
@@ -176,4 +188,5 @@ def _slopes(problem: DispatchProblem, p_kw: Floats, p_kw_initial: Floats) -> Flo
 def _broken(over: Floats, edge: Floats) -> Sequence[tuple[int, int]]:
     """Cells where `over` is more than a solver's rounding of `edge`."""
     scale = np.where(np.isfinite(edge), np.maximum(1.0, np.abs(edge)), 1.0)
-    return [(row, at) for row, at in np.argwhere(over > TOLERANCE * scale).tolist()]
+    broken = over > TOLERANCE * scale
+    return [(row, at) for row, at in np.argwhere(broken).tolist()] if broken.any() else []

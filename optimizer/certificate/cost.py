@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from optimizer.certificate import flows
+from optimizer.parts import over_parts
 from optimizer.problem import NO_GROUP
 from optimizer.reach import BAND_FACTOR, band_yields
 
@@ -77,6 +78,19 @@ class CostBreakdown:
         )
 
 
+class _UnitCosts(NamedTuple):
+    """The part of the cost that is a sum over batteries."""
+
+    settlement: float
+    wear: float
+    targets_stated: float
+    targets_firm: float
+    band_slack: float
+    ramp_slack: float
+    end_value: float
+    changes: float
+
+
 def cost_of(
     problem: DispatchProblem, p_charge_kw: Floats, p_discharge_kw: Floats, generation_kw: Floats
 ) -> CostBreakdown:
@@ -88,24 +102,45 @@ def cost_of(
         p_discharge_kw: shape (N, T), ≥ 0.
         generation_kw: shape (M, T), ≥ 0.
     """
+    parts = over_parts(
+        problem, lambda rows, part: _unit_costs(part, p_charge_kw[rows], p_discharge_kw[rows])
+    )
+    units = _UnitCosts(*(math.fsum(costs) for costs in zip(*parts, _NO_COSTS, strict=True)))
     p_kw = p_charge_kw - p_discharge_kw
-    energy = flows.stored_energy_kwh(problem, p_charge_kw, p_discharge_kw)
     net, whole = flows.group_net_kw(problem, p_kw, generation_kw)
     peaks, stated, firm = _limit_costs(problem, flows.limit_net_kw(problem, net, whole))
     rows_stated, rows_firm = _network_costs(problem, p_kw, generation_kw, net, whole)
-    target_stated, target_firm = _target_costs(problem, energy)
     return CostBreakdown(
-        settlement=_settlement(problem, p_charge_kw, p_discharge_kw, generation_kw, net),
-        wear=_wear(problem, p_charge_kw, p_discharge_kw),
+        settlement=math.fsum([units.settlement, _settlement(problem, generation_kw, net)]),
+        wear=units.wear,
         generation=_generation(problem, generation_kw),
         peaks=peaks,
-        breaches_stated=math.fsum([stated, rows_stated, target_stated]),
-        breaches_firm=math.fsum([firm, rows_firm, target_firm]),
-        band_slack=_band_slack(problem, energy),
-        ramp_slack=_ramp_slack(problem, p_kw),
-        end_value=math.fsum(flows.end_value(problem, energy[:, -1])),
+        breaches_stated=math.fsum([stated, rows_stated, units.targets_stated]),
+        breaches_firm=math.fsum([firm, rows_firm, units.targets_firm]),
+        band_slack=units.band_slack,
+        ramp_slack=units.ramp_slack,
+        end_value=units.end_value,
         deviations=_deviations(problem, net, whole),
-        changes=_changes(problem, p_kw),
+        changes=units.changes,
+    )
+
+
+_NO_COSTS = _UnitCosts(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def _unit_costs(part: DispatchProblem, p_charge_kw: Floats, p_discharge_kw: Floats) -> _UnitCosts:
+    p_kw = p_charge_kw - p_discharge_kw
+    energy = flows.stored_energy_kwh(part, p_charge_kw, p_discharge_kw)
+    stated, firm = _target_costs(part, energy)
+    return _UnitCosts(
+        settlement=_settlement_of_loose(part, p_charge_kw, p_discharge_kw),
+        wear=_wear(part, p_charge_kw, p_discharge_kw),
+        targets_stated=stated,
+        targets_firm=firm,
+        band_slack=_band_slack(part, energy),
+        ramp_slack=_ramp_slack(part, p_kw),
+        end_value=math.fsum(flows.end_value(part, energy[:, -1])),
+        changes=_changes(part, p_kw),
     )
 
 
@@ -115,14 +150,13 @@ def idle_cost(problem: DispatchProblem) -> CostBreakdown:
     Limits, network rows and committed positions are charged as for any plan; targets, bands, ramps
     of batteries and changes from the previous plan are not.
     """
-    rest = np.zeros(problem.shape)
     available = problem.generators.p_kw_available
-    energy = flows.stored_energy_kwh(problem, rest, rest)
-    net, whole = flows.group_net_kw(problem, rest, available)
+    net, whole = flows.group_net_kw(problem, None, available)
     peaks, stated, firm = _limit_costs(problem, flows.limit_net_kw(problem, net, whole))
-    rows_stated, rows_firm = _network_costs(problem, rest, available, net, whole)
+    at_rest = np.broadcast_to(0.0, problem.shape)
+    rows_stated, rows_firm = _network_costs(problem, at_rest, available, net, whole)
     return CostBreakdown(
-        settlement=_settlement(problem, rest, rest, available, net),
+        settlement=_settlement(problem, available, net),
         wear=0.0,
         generation=_generation(problem, available),
         peaks=peaks,
@@ -130,9 +164,21 @@ def idle_cost(problem: DispatchProblem) -> CostBreakdown:
         breaches_firm=firm + rows_firm,
         band_slack=0.0,
         ramp_slack=0.0,
-        end_value=math.fsum(flows.end_value(problem, energy[:, -1])),
+        end_value=_idle_end_value(problem),
         deviations=_deviations(problem, net, whole),
     )
+
+
+def _idle_end_value(problem: DispatchProblem) -> float:
+    if not problem.batteries.end_value_per_kwh.any():
+        return 0.0
+
+    def of_part(_: slice, part: DispatchProblem) -> float:
+        at_rest = np.broadcast_to(0.0, part.shape)
+        energy = flows.stored_energy_kwh(part, at_rest, at_rest)
+        return math.fsum(flows.end_value(part, energy[:, -1]))
+
+    return math.fsum(over_parts(problem, of_part))
 
 
 def gross_traded_value(
@@ -143,16 +189,21 @@ def gross_traded_value(
     Outside every site the import price counts for charging and the export price for discharging;
     at a site the price of its meter in the interval: import price where it draws, else export.
     """
-    p_kw = p_charge_kw - p_discharge_kw
-    groups, site = problem.groups, problem.battery_site
-    buy = np.broadcast_to(np.abs(problem.price_import_per_kwh), p_kw.shape)
-    sell = np.broadcast_to(np.abs(problem.price_export_per_kwh), p_kw.shape)
+    groups, meter = problem.groups, None
     if groups.is_site.any():
-        net, _ = flows.group_net_kw(problem, p_kw, generation_kw)
+        net, _ = flows.group_net_kw(problem, p_charge_kw - p_discharge_kw, generation_kw)
         meter = np.abs(np.where(net >= 0, groups.price_import_per_kwh, groups.price_export_per_kwh))
-        inside = (site != NO_GROUP)[:, None]
-        buy, sell = np.where(inside, meter[site], buy), np.where(inside, meter[site], sell)
-    return _total((buy * p_charge_kw + sell * p_discharge_kw) * problem.grid.step_h)
+
+    def of_part(rows: slice, part: DispatchProblem) -> float:
+        site, charge, discharge = part.battery_site, p_charge_kw[rows], p_discharge_kw[rows]
+        buy = np.broadcast_to(np.abs(part.price_import_per_kwh), charge.shape)
+        sell = np.broadcast_to(np.abs(part.price_export_per_kwh), charge.shape)
+        if meter is not None:
+            inside = (site != NO_GROUP)[:, None]
+            buy, sell = np.where(inside, meter[site], buy), np.where(inside, meter[site], sell)
+        return _total((buy * charge + sell * discharge) * part.grid.step_h)
+
+    return math.fsum(over_parts(problem, of_part))
 
 
 def _total(values: Floats) -> float:
@@ -160,16 +211,20 @@ def _total(values: Floats) -> float:
     return math.fsum(values.sum(axis=1))
 
 
-def _settlement(
-    problem: DispatchProblem,
-    p_charge_kw: Floats,
-    p_discharge_kw: Floats,
-    generation_kw: Floats,
-    net_kw: Floats,
+def _settlement_of_loose(
+    problem: DispatchProblem, p_charge_kw: Floats, p_discharge_kw: Floats
 ) -> float:
-    buy = problem.price_import_per_kwh * problem.grid.step_h
+    """What batteries in no site pay for what they draw, less what they earn."""
+    loose, step_h = problem.battery_site == NO_GROUP, problem.grid.step_h
+    if not loose.all():
+        p_charge_kw, p_discharge_kw = p_charge_kw[loose], p_discharge_kw[loose]
+    paid = p_charge_kw @ (problem.price_import_per_kwh * step_h)
+    return math.fsum(paid - p_discharge_kw @ (problem.price_export_per_kwh * step_h))
+
+
+def _settlement(problem: DispatchProblem, generation_kw: Floats, net_kw: Floats) -> float:
+    """Settlement of generators in no site, and of the sites."""
     sell = problem.price_export_per_kwh * problem.grid.step_h
-    loose = problem.battery_site == NO_GROUP
     feeding = problem.generator_site == NO_GROUP
     groups, sites = problem.groups, problem.groups.is_site
     metered = net_kw[sites]
@@ -177,8 +232,6 @@ def _settlement(
     earned = np.maximum(-metered, 0.0) * groups.price_export_per_kwh[sites]
     return math.fsum(
         [
-            _total(p_charge_kw[loose] * buy),
-            -_total(p_discharge_kw[loose] * sell),
             -_total(generation_kw[feeding] * sell),
             _total(paid * problem.grid.step_h),
             -_total(earned * problem.grid.step_h),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.problem import NO_GROUP
+from optimizer.sums import add_rows
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,13 +29,13 @@ def stored_energy_kwh(
 ) -> Floats:
     """Energy by instant that the powers lead to, shape (N, T+1)."""
     b, step_h = problem.batteries, problem.grid.step_h
+    after = problem.energy_after_loss
+    flow_kw = b.efficiency_charge * p_charge_kw + b.inflow_kw
+    flow_kw -= p_discharge_kw / b.efficiency_discharge
     energy = np.empty((len(b), len(step_h) + 1))
     energy[:, 0] = b.energy_kwh_initial
     for t, hours in enumerate(step_h):
-        gain_kw = b.efficiency_charge[:, t] * p_charge_kw[:, t] + b.inflow_kw[:, t]
-        drain_kw = p_discharge_kw[:, t] / b.efficiency_discharge[:, t]
-        after = problem.energy_after_loss[:, t]
-        energy[:, t + 1] = after * energy[:, t] + (gain_kw - drain_kw) * hours
+        energy[:, t + 1] = after[:, t] * energy[:, t] + flow_kw[:, t] * hours
     return energy
 
 
@@ -132,21 +133,24 @@ def levels(groups: Groups) -> list[Ints]:
 
 
 def group_net_kw(
-    problem: DispatchProblem, p_kw: Floats, generation_kw: Floats
+    problem: DispatchProblem, p_kw: Floats | None, generation_kw: Floats
 ) -> tuple[Floats, Floats]:
-    """Net of each group with everything below it, shape (G, T), and of the whole, shape (T,)."""
+    """Net of each group with everything below it, shape (G, T), and of the whole, shape (T,).
+
+    Args:
+        problem: what was asked.
+        p_kw: shape (N, T), positive charges; None for batteries at rest.
+        generation_kw: shape (M, T).
+    """
     groups = problem.groups
     net = np.asarray(groups.load_kw - groups.generation_kw)
-    loose = np.zeros(len(problem.grid))
-    for unit_group, power in (
-        (problem.batteries.group, p_kw),
-        (problem.generators.group, -generation_kw),
-    ):
-        inside = unit_group != NO_GROUP
-        np.add.at(net, unit_group[inside], power[inside])
-        loose += power[~inside].sum(axis=0)
+    own = np.concatenate([net, np.zeros((1, len(problem.grid)))])  # NO_GROUP is −1: the last row
+    if p_kw is not None:
+        add_rows(own, problem.batteries.group, p_kw)
+    add_rows(own, problem.generators.group, -generation_kw)
+    net, loose = own[:-1], own[-1]
     for members in reversed(levels(groups)[1:]):
-        np.add.at(net, groups.parent[members], net[members])
+        add_rows(net, groups.parent[members], net[members])
     tops = net[groups.parent == NO_GROUP].sum(axis=0)
     return net, np.asarray(tops + loose)
 

@@ -39,8 +39,7 @@ def meters_at_best(problem: DispatchProblem, prices: Multipliers) -> float:
     if not sites.any():
         return 0.0
     b, table = problem.batteries, problem.generators
-    none = np.zeros(problem.shape)
-    fixed, _ = flows.group_net_kw(problem, none, np.zeros_like(table.p_kw_min))
+    fixed, _ = flows.group_net_kw(problem, None, np.zeros_like(table.p_kw_min))
     low, _ = flows.group_net_kw(problem, -b.p_discharge_kw_max, table.p_kw_available)
     high, _ = flows.group_net_kw(problem, b.p_charge_kw_max, table.p_kw_min)
     price = prices.site_price_per_kwh[sites]
@@ -55,8 +54,8 @@ def meters_at_best(problem: DispatchProblem, prices: Multipliers) -> float:
 
 def row_constants(problem: DispatchProblem, prices: Multipliers) -> float:
     """Fixed load and generation at the prices of the rows that hold them, less what rows allow."""
-    none, idle = np.zeros(problem.shape), np.zeros_like(problem.generators.p_kw_min)
-    nets = flows.group_net_kw(problem, none, idle)
+    idle = np.zeros_like(problem.generators.p_kw_min)
+    nets = flows.group_net_kw(problem, None, idle)
     return math.fsum(
         [
             _limit_constants(problem, prices, nets),
@@ -103,7 +102,8 @@ def _network_constants(problem: DispatchProblem, prices: Multipliers, nets: Nets
     rows = problem.network
     if not len(rows):
         return 0.0
-    none, idle = np.zeros(problem.shape), np.zeros_like(problem.generators.p_kw_min)
+    none = np.broadcast_to(0.0, problem.shape)
+    idle = np.zeros_like(problem.generators.p_kw_min)
     fixed = flows.network_value_kw(problem, none, idle, *nets)
     over = fixed - np.where(np.isfinite(rows.p_kw_max), rows.p_kw_max, 0.0)
     under = np.where(np.isfinite(rows.p_kw_min), rows.p_kw_min, 0.0) - fixed

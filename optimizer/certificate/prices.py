@@ -29,12 +29,12 @@ def no_multipliers(problem: DispatchProblem) -> Multipliers:
     batteries, intervals = problem.shape
     limits, targets = len(problem.limits), len(problem.targets)
     return Multipliers(
-        energy_value_per_kwh=np.zeros((batteries, intervals)),
+        energy_value_per_kwh=np.broadcast_to(0.0, (batteries, intervals)),
         site_price_per_kwh=np.full((len(problem.groups), intervals), np.nan),
         limit_max_per_kw=np.zeros((limits, intervals)),
         limit_min_per_kw=np.zeros((limits, intervals)),
-        ramp_up_per_kw=np.zeros((batteries, intervals)),
-        ramp_down_per_kw=np.zeros((batteries, intervals)),
+        ramp_up_per_kw=np.broadcast_to(0.0, (batteries, intervals)),
+        ramp_down_per_kw=np.broadcast_to(0.0, (batteries, intervals)),
         cycles_per_kwh=np.zeros((batteries, int(problem.days[-1]) + 1)),
         target_min_per_kwh=np.zeros(targets),
         target_max_per_kwh=np.zeros(targets),
@@ -164,8 +164,7 @@ def _limit_prices(problem: DispatchProblem, values: Floats, edge: Floats) -> Flo
 def _site_prices(problem: DispatchProblem, values: Floats) -> Floats:
     """Prices at meters, between import and export price; by the fixed net where none is given."""
     groups = problem.groups
-    none = np.zeros(problem.shape)
-    net, _ = flows.group_net_kw(problem, none, problem.generators.p_kw_available)
+    net, _ = flows.group_net_kw(problem, None, problem.generators.p_kw_available)
     buy, sell = groups.price_import_per_kwh, groups.price_export_per_kwh
     given = np.where(np.isfinite(values), values, np.where(net >= 0, buy, sell))
     return np.clip(given, np.minimum(buy, sell), np.maximum(buy, sell))

@@ -6,12 +6,13 @@ at its full size, is no violation; one that it hides or plays down is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from optimizer.certificate import flows
+from optimizer.parts import over_parts
 from optimizer.reach import band_yields
 from twins.timegrid import iso
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from optimizer.problem import DispatchProblem
 
     Floats = npt.NDArray[np.float64]
+    _Nets = tuple[Floats, Floats]
     Ints = npt.NDArray[np.int64]
 
 TOLERANCE = 1e-6
@@ -73,6 +75,10 @@ class _Excess:
         # An infinite limit is never exceeded; an infinite excess must not become nan.
         return np.asarray(self.size / np.where(np.isfinite(scale), scale, 1.0))
 
+    def worst(self) -> float:
+        """The largest relative excess; 0 where there is none, which is most often so."""
+        return float(self.relative().max(initial=0.0)) if self.size.any() else 0.0
+
 
 def check(plan: Plan, tolerance: float = TOLERANCE) -> list[Violation]:
     """Violations larger than `tolerance` (relative), one for each rule and unit: its worst moment.
@@ -101,7 +107,26 @@ def worst_violation(plan: Plan) -> float:
     Raises:
         ValueError: an array of the plan has another shape than the problem asks for.
     """
-    return max(float(excess.relative().max(initial=0.0)) for excess in _all_rules(plan))
+    _check_shapes(plan)
+    reported = _Reported(plan)
+
+    def of_part(rows: slice, part: DispatchProblem) -> float:
+        mine = replace(
+            plan,
+            problem=part,
+            p_charge_kw=plan.p_charge_kw[rows],
+            p_discharge_kw=plan.p_discharge_kw[rows],
+            energy_kwh=plan.energy_kwh[rows],
+        )
+        powers = (mine.p_charge_kw, mine.p_discharge_kw, mine.energy_kwh)
+        if not all(np.isfinite(values).all() for values in powers):
+            return np.inf
+        return max(excess.worst() for excess in _unit_rules(mine, reported))
+
+    worst = max([0.0, *over_parts(plan.problem, of_part)])
+    if np.isinf(worst) or not np.isfinite(plan.generation_kw).all():
+        return np.inf
+    return max([worst, *(excess.worst() for excess in _shared_rules(plan, reported))])
 
 
 def _all_rules(plan: Plan) -> Iterator[_Excess]:
@@ -110,16 +135,28 @@ def _all_rules(plan: Plan) -> Iterator[_Excess]:
     if any(excess.size.any() for excess in unfinished):
         yield from unfinished  # nothing else can be said about nan
         return
-    yield from _power_rules(plan)
-    yield from _generation_rules(plan)
-    energy = flows.stored_energy_kwh(plan.problem, plan.p_charge_kw, plan.p_discharge_kw)
     reported = _Reported(plan)
+    yield from _unit_rules(plan, reported)
+    yield from _shared_rules(plan, reported)
+
+
+def _unit_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
+    """What each battery must keep on its own."""
+    energy = flows.stored_energy_kwh(plan.problem, plan.p_charge_kw, plan.p_discharge_kw)
+    yield from _power_rules(plan)
     yield from _energy_rules(plan, energy, reported)
     yield from _target_rules(plan.problem, energy, reported)
     yield from _ramp_rules(plan, reported)
-    yield from _limit_rules(plan, reported)
-    yield from _limit_ramp_rules(plan, reported)
-    yield from _network_rules(plan, reported)
+
+
+def _shared_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
+    """What generators must keep, and what all units keep together."""
+    p_kw = plan.p_charge_kw - plan.p_discharge_kw
+    nets = flows.group_net_kw(plan.problem, p_kw, plan.generation_kw)
+    yield from _generation_rules(plan)
+    yield from _limit_rules(plan, nets, reported)
+    yield from _limit_ramp_rules(plan, nets, reported)
+    yield from _network_rules(plan, p_kw, nets, reported)
 
 
 def _check_shapes(plan: Plan) -> None:
@@ -227,8 +264,10 @@ def _target_rules(
         ("below", targets.energy_kwh_min, targets.energy_kwh_min - reached),
         ("above", targets.energy_kwh_max, reached - targets.energy_kwh_max),
     ):
-        known = [reported.size("target", names[k], moments[k], side) for k in range(len(names))]
-        hidden = np.maximum(np.maximum(outside, 0.0) - np.array(known), 0.0)
+        hidden = np.maximum(outside, 0.0)
+        for k in np.flatnonzero(hidden):
+            known = reported.size("target", names[k], moments[k], side)
+            hidden[k] = max(hidden[k] - known, 0.0)
         yield _Excess(
             "target", "kWh", names, hidden[:, None], edge[:, None], lambda row, _: moments[row]
         )
@@ -258,11 +297,10 @@ def _ramp_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
         yield _Excess("ramp", "kW/h", names, hidden, rate[rows, None], lambda _, at: starts[at])
 
 
-def _limit_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
+def _limit_rules(plan: Plan, nets: _Nets, reported: _Reported) -> Iterator[_Excess]:
     problem, limits = plan.problem, plan.problem.limits
     starts = problem.grid.starts
-    p_kw = plan.p_charge_kw - plan.p_discharge_kw
-    net = flows.limit_net_kw(problem, *flows.group_net_kw(problem, p_kw, plan.generation_kw))
+    net = flows.limit_net_kw(problem, *nets)
     for side, edge, outside in (
         ("above", limits.p_kw_max, net - limits.p_kw_max),
         ("below", limits.p_kw_min, limits.p_kw_min - net),
@@ -272,13 +310,12 @@ def _limit_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
         yield _Excess("limit", "kW", limits.limit_id, hidden, edge, lambda _, at: starts[at])
 
 
-def _limit_ramp_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
+def _limit_ramp_rules(plan: Plan, nets: _Nets, reported: _Reported) -> Iterator[_Excess]:
     problem, limits = plan.problem, plan.problem.limits
     if not limits.has_ramp.any():
         return
     starts, hours = problem.grid.starts, flows.hours_between(problem)
-    p_kw = plan.p_charge_kw - plan.p_discharge_kw
-    net = flows.limit_net_kw(problem, *flows.group_net_kw(problem, p_kw, plan.generation_kw))
+    net = flows.limit_net_kw(problem, *nets)
     excess = flows.limit_ramp_excess_kw(problem, net)
     for side, outside, rate in (
         ("above", excess[0], limits.ramp_up_kw_per_h),
@@ -291,10 +328,9 @@ def _limit_ramp_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
         )
 
 
-def _network_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
+def _network_rules(plan: Plan, p_kw: Floats, nets: _Nets, reported: _Reported) -> Iterator[_Excess]:
     problem, rows = plan.problem, plan.problem.network
-    p_kw, moments = plan.p_charge_kw - plan.p_discharge_kw, plan.problem.grid.starts[rows.interval]
-    nets = flows.group_net_kw(problem, p_kw, plan.generation_kw)
+    moments = problem.grid.starts[rows.interval]
     value = flows.network_value_kw(problem, p_kw, plan.generation_kw, *nets)
     for side, edge, outside in (
         ("above", rows.p_kw_max, value - rows.p_kw_max),
@@ -330,6 +366,8 @@ class _Reported:
     ) -> Floats:
         """Reported sizes by name and moment."""
         sizes = np.zeros((len(names), len(moments)))
+        if not any(kind == known and side == on for known, _, on in self._kinds):
+            return sizes
         for row, name in enumerate(names):
             if (kind, name, side) in self._kinds:
                 sizes[row] = [self.size(kind, name, moment, side) for moment in moments]
