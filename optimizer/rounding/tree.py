@@ -61,6 +61,7 @@ def make_tree(plan: Plan) -> Tree:
         nets = net_power_kw(problem, p_kw, plan.generation_kw)
         net, value = nets[held], row_values(network, nets, p_kw, plan.generation_kw)
     least, most = _room(problem, held, net)
+    fall, rise = _room_of_steps(problem, held, net)
     row_most = as_far_as_kept(rows.p_kw_max[network.order], value, 1.0) - value
     row_least = as_far_as_kept(rows.p_kw_min[network.order], value, -1.0) - value
     nodes = Nodes(
@@ -68,6 +69,8 @@ def make_tree(plan: Plan) -> Tree:
         moved=np.zeros(shape),
         least=least * WATTS_PER_KW,
         most=most * WATTS_PER_KW,
+        rise=rise * WATTS_PER_KW,
+        fall=fall * WATTS_PER_KW,
         lean=np.zeros(shape),
         row_start=network.start,
         row_moved=np.zeros(len(rows)),
@@ -106,6 +109,25 @@ def _room(problem: DispatchProblem, held: Ints, net: Floats) -> tuple[Floats, Fl
     return least, most
 
 
+def _room_of_steps(problem: DispatchProblem, held: Ints, net: Floats) -> tuple[Floats, Floats]:
+    """How much more each net may fall and rise into each interval, in kW."""
+    limits, step_h = problem.limits, problem.grid.step_h
+    fall, rise = np.full(net.shape, np.inf), np.full(net.shape, np.inf)
+    if not limits.has_ramp.any():
+        return fall, rise
+    hours = (np.append(step_h[:1], step_h[:-1]) + step_h) / 2
+    row = np.searchsorted(held, limits.group)
+    step = net[row] - np.concatenate([limits.p_kw_initial[:, None], net[row, :-1]], axis=1)
+    for room, rate, steps in (
+        (rise, limits.ramp_up_kw_per_h, step),
+        (fall, limits.ramp_down_kw_per_h, -step),
+    ):
+        most = as_far_as_kept(rate[:, None] * hours, steps, 1.0) - steps
+        # The first step is free where the power before it is not known.
+        np.minimum.at(room, row, np.where(np.isnan(steps), np.inf, most))
+    return fall, rise
+
+
 def as_far_as_kept(edge: Floats, net: Floats, side: float) -> Floats:
     """The limit where the plan keeps it, else the plan's net: broken, but no further."""
     scale = np.where(np.isfinite(edge), np.maximum(1.0, np.abs(edge)), 1.0)
@@ -123,10 +145,13 @@ def with_all_above(tree: Tree, node: Ints) -> Ints:
 
 
 def _broken_sides(tree: Tree, at: Ints) -> Floats:
-    """1 where a net is moved above its limit, −1 where below, else 0; shape (nodes, T)."""
+    """1 where a net or its step is moved above what it may, −1 where below; shape (nodes, T)."""
     nodes, tolerance = tree.nodes, tree.tolerance[at]
-    above = nodes.moved[at] - nodes.most[at] > tolerance
-    return above.astype(float) - (nodes.least[at] - nodes.moved[at] > tolerance)
+    moved = nodes.moved[at]
+    step = np.diff(moved, axis=1, prepend=0.0)
+    above = (moved - nodes.most[at] > tolerance) | (step - nodes.rise[at] > tolerance)
+    below = (nodes.least[at] - moved > tolerance) | (-step - nodes.fall[at] > tolerance)
+    return above.astype(float) - below
 
 
 def is_under_broken(tree: Tree, nodes: Ints, node: Ints) -> npt.NDArray[np.bool_]:

@@ -86,6 +86,7 @@ class Nodes(NamedTuple):
         parent: shape (m,), the next group with a limit above, −1 for none.
         moved: shape (m, T), W by which the net is above the plan's, so far.
         least, most: shape (m, T), W that it may be.
+        rise, fall: shape (m, T), W by which the net's step into the interval may grow, either way.
         lean: shape (m, T), W by which batteries run ahead of the plan's power, so that a later
             interval, where the net could not be kept, has room.
         row_start: shape (T+1,), first network row of each interval.
@@ -96,6 +97,8 @@ class Nodes(NamedTuple):
     moved: Floats
     least: Floats
     most: Floats
+    rise: Floats
+    fall: Floats
     lean: Floats
     row_start: Ints
     row_moved: Floats
@@ -163,9 +166,15 @@ def _room_of_nodes(
     """Powers in W between which nets above and network rows are kept, given what others moved."""
     least, most = -np.inf, np.inf
     while node >= 0:
-        moved = nodes.moved[node, t]
-        most = min(most, power + nodes.most[node, t] - moved)
-        least = max(least, power + nodes.least[node, t] - moved)
+        moved, last = nodes.moved[node, t], nodes.moved.shape[1] - 1
+        before = nodes.moved[node, t - 1] if t > 0 else 0.0
+        up = min(nodes.most[node, t], before + nodes.rise[node, t])
+        down = max(nodes.least[node, t], before - nodes.fall[node, t])
+        if t < last:
+            after = nodes.moved[node, t + 1]
+            up = min(up, after + nodes.fall[node, t + 1])
+            down = max(down, after - nodes.rise[node, t + 1])
+        most, least = min(most, power + up - moved), max(least, power + down - moved)
         node = nodes.parent[node]
     for row in range(nodes.row_start[t], nodes.row_start[t + 1]):
         if weight[row] == 0.0:
@@ -235,11 +244,13 @@ def round_rows(
             _move_nodes(nodes, node, weight, t, (rows.power[i, t] - powers[i, t]) * WATTS_PER_KW)
         if rows.is_settled[i]:
             left[i] = _settle(rows, i, powers[i], low, high, over)
+            for t in range(count):
+                watts = (powers[i, t] - rows.power[i, t]) * WATTS_PER_KW
+                _move_nodes(nodes, node, weight, t, watts)
         else:
             left[i] = _follow(rows, nodes, i, far, exact, powers[i], low, high)
         stored[i, 0] = rows.energy[i, 0]
         for t in range(count):
-            _move_nodes(nodes, node, weight, t, (powers[i, t] - rows.power[i, t]) * WATTS_PER_KW)
             rise = _rise_by(powers[i, t], rows.gain[i, t], rows.drain[i, t])
             stored[i, t + 1] = rows.kept[i, t] * stored[i, t] + rows.inflow[i, t] + rise
 
@@ -277,9 +288,10 @@ def _follow(
         if np.isnan(watts) or (exact and is_out):
             watts = min(max(wanted, room[0]), room[1])
             watts = min(max(watts, least * WATTS_PER_KW), most * WATTS_PER_KW)
-            left += 1
+            left += abs(watts - np.floor(watts + 0.5)) > _EPS_W
         powers[t] = watts / WATTS_PER_KW
         energy = idle + _rise_by(powers[t], gain, drain)
+        _move_nodes(nodes, rows.node[i], rows.weight[i], t, powers[t] * WATTS_PER_KW - planned)
     return left
 
 
