@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Literal
 
 from optimizer.audit import MODEL_GAP, MODEL_S, audited
 from optimizer.clash import find_clash
+from optimizer.discrete.features import needs_oracle, not_carried
+from optimizer.discrete.solve import solve_discrete
 from optimizer.engine.engine import solve_structured
-from optimizer.engine.features import not_carried
 from optimizer.errors import InfeasibleError, SolveError, UnsupportedFeatureError
 from optimizer.monolith import solve_monolith
 from optimizer.plan import Plan, Status, StopReason
@@ -32,8 +33,14 @@ BATTERIES_FOR_ENGINE = 500
 ENGINE_GAP_LEAST, ENGINE_GAP_MOST = 1e-7, 1e-6
 """What the engine is asked for, whatever the caller wants: a looser answer saves two iterations and
 leaves the prices of firm limits, and with them the bound, far off."""
+DISCRETE_MODEL_S = 3.0
+"""Seconds for the audit's model where it has binaries in every interval."""
+SEARCH_GAP_LEAST = 1e-4
+"""Where discrete batteries are searched, the search ends at this gap at the latest: what is left
+costs more time than it is worth."""
 ENGINE_GAP_POOR = 1e-3
-"""A gap beyond which "auto" asks the monolith after all."""
+"""A gap beyond which "auto" asks the monolith after all; not with discrete batteries, of which it
+could not do so many."""
 
 
 def solve(
@@ -59,8 +66,8 @@ def solve(
         time_limit_s: for all solver rounds together.
         threads: for the solver; all that the machine has if None.
         solver: "monolith" is the Pyomo model with HiGHS, "structured" the interior-point engine of
-            `optimizer.engine`; "auto" takes the engine for large problems that it carries, and says
-            why in `SolverReport.why`.
+            `optimizer.engine`, with oracles for discrete batteries (`optimizer.discrete`); "auto"
+            takes it for large problems that it carries, and says why in `SolverReport.why`.
         audit: solve a drawn area of a structured solver's plan as the Pyomo model too, and compare
             (`optimizer.audit`); a plan that does not agree is warned of and only `FEASIBLE`.
         resolution_w: 1 for powers in whole watts (`optimizer.rounding`), None for powers as found.
@@ -83,14 +90,24 @@ def solve(
     if why is None:
         plan = by_monolith(_why_monolith(problem, solver))
     else:
-        engine_gap = min(max(gap, ENGINE_GAP_LEAST), ENGINE_GAP_MOST)
-        plan = solve_structured(problem, gap=engine_gap, time_limit_s=time_limit_s, threads=threads)
+        is_discrete = bool(needs_oracle(problem).any())
+        if is_discrete:
+            search_gap = max(gap, SEARCH_GAP_LEAST)
+            plan = solve_discrete(
+                problem, gap=search_gap, time_limit_s=time_limit_s, threads=threads
+            )
+        else:
+            engine_gap = min(max(gap, ENGINE_GAP_LEAST), ENGINE_GAP_MOST)
+            plan = solve_structured(
+                problem, gap=engine_gap, time_limit_s=time_limit_s, threads=threads
+            )
         plan = replace(_with_why(plan, why), status=_status(plan, gap))
-        if solver == "auto" and _is_poor(plan):
+        if solver == "auto" and not is_discrete and _is_poor(plan):
             assert plan.certificate is not None
             plan = by_monolith(f"the structured solver left a gap of {plan.certificate.gap:.2%}")
         elif audit:
-            model = partial(solve_monolith, gap=MODEL_GAP, time_limit_s=MODEL_S, threads=threads)
+            most_s = DISCRETE_MODEL_S if needs_oracle(problem).any() else MODEL_S
+            model = partial(solve_monolith, gap=MODEL_GAP, time_limit_s=most_s, threads=threads)
             plan = audited(plan, model)
     firm = [breach for breach in plan.breaches if breach.is_firm]
     if strict and firm:

@@ -18,7 +18,7 @@ import numpy as np
 from optimizer.certificate import flows
 from optimizer.certificate.cost import idle_cost
 from optimizer.certificate.nodes import generators_at_best, meters_at_best, row_constants
-from optimizer.certificate.own import own_costs, searched_rows
+from optimizer.certificate.own import least_of, make_units, searched_rows
 from optimizer.certificate.prices import (
     NodePrices,
     UnitPrices,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from optimizer.certificate.relaxed import Units
     from optimizer.plan import Multipliers
     from optimizer.problem import DispatchProblem
 
@@ -116,12 +117,25 @@ def _batteries_at_best(problem: DispatchProblem, prices: Multipliers, nodes: Nod
 
 
 def searched_costs(
-    problem: DispatchProblem,
-    prices: Multipliers,
-    nodes: NodePrices,
-    rows: npt.NDArray[np.intp],
+    problem: DispatchProblem, prices: Multipliers, nodes: NodePrices, rows: npt.NDArray[np.intp]
 ) -> Floats:
     """The same for `rows` with their balance kept and their targets at interval ends exact."""
+    units, constant = priced_units(problem, prices, nodes, rows)
+    return constant + least_of(units)
+
+
+def priced_units(
+    problem: DispatchProblem, prices: Multipliers, nodes: NodePrices, rows: npt.NDArray[np.intp]
+) -> tuple[Units, Floats]:
+    """Batteries with what each of their choices costs, and constants that the prices leave.
+
+    Args:
+        problem: what was asked.
+        prices: multipliers in their valid ranges; the balance, and targets at interval ends, keep
+            their own costs instead.
+        nodes: what these prices mean at each group.
+        rows: batteries, sorted.
+    """
     at_end = problem.targets.share == 1.0
     unpriced = replace(
         prices,
@@ -132,7 +146,7 @@ def searched_costs(
     terms = _target_terms(problem, unpriced), unit_prices(problem, unpriced)
     chunk = _chunk(problem, unpriced, nodes, terms, rows)
     costs = (chunk.charge, chunk.discharge, chunk.energy)
-    return chunk.constant + own_costs(problem, rows, usable_power(problem), costs)
+    return make_units(problem, rows, usable_power(problem), costs), chunk.constant
 
 
 def _chunk(

@@ -51,26 +51,13 @@ def searched_rows(problem: DispatchProblem, nodes: NodePrices) -> Rows:
     return np.flatnonzero(wanted)
 
 
-def own_costs(
-    problem: DispatchProblem,
-    rows: Rows,
-    most: tuple[Floats, Floats],
-    costs: tuple[Floats, Floats, Floats],
-) -> Floats:
-    """Lower bounds on what each of `rows` costs at given prices, exact up to `PIECES_MOST`.
-
-    Args:
-        problem: what was asked.
-        rows: batteries, sorted; n of them.
-        most: usable charging and discharging power of all batteries, shapes (N, T).
-        costs: of one kW of charging, one of discharging, and one stored kWh at the instants 1 to T,
-            each of shape (n, T).
-    """
-    units = make_units(problem, rows, most, costs)
-    found = np.empty(len(rows))
+def least_of(units: Units) -> Floats:
+    """Lower bounds on what each battery costs, exact up to `PIECES_MOST` pieces, shape (n,)."""
+    count = len(units.start)
+    found = np.empty(count)
 
     def turn(first: int) -> None:
-        last = min(first + _ROWS_PER_TURN, len(rows))
+        last = min(first + _ROWS_PER_TURN, count)
         ahead = room_ahead(units, first, last)
         known, schedule = np.empty(last - first), np.empty((last - first, units.kept.shape[1]))
         cost_to_go(units, first, last, ahead)
@@ -78,7 +65,7 @@ def own_costs(
         least_costs(units, first, last, ahead, PIECES_MOST, known, found[first:last], no_trace())
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        list(pool.map(turn, range(0, len(rows), _ROWS_PER_TURN)))
+        list(pool.map(turn, range(0, count, _ROWS_PER_TURN)))
     return found
 
 
@@ -88,7 +75,15 @@ def make_units(
     most: tuple[Floats, Floats],
     costs: tuple[Floats, Floats, Floats],
 ) -> Units:
-    """Tables of `rows` at given prices; arguments as in `own_costs`."""
+    """Tables of some batteries at given prices.
+
+    Args:
+        problem: what was asked.
+        rows: batteries, sorted; n of them.
+        most: usable charging and discharging power of all batteries, shapes (N, T).
+        costs: of one kW of charging, one of discharging, and one stored kWh at the instants 1 to T,
+            each of shape (n, T).
+    """
     b, step_h = problem.batteries, problem.grid.step_h
     charge_max, discharge_max = most[0][rows], most[1][rows]
     gain, drain = b.efficiency_charge[rows] * step_h, step_h / b.efficiency_discharge[rows]

@@ -42,10 +42,10 @@ FEATURES: tuple[Feature, ...] = (
     Feature("rising value of the energy left", "end_value", NOT_CARRIED, "energy at best"),
     Feature("ramp limit", "battery", "envelope rows, pieces of a change", "ramp terms"),
     Feature("cycle cap a day", "battery", "envelope rows", "cycle terms"),
-    Feature("least power", "discrete", NOT_CARRIED, "power at best"),
-    Feature("equal steps of power", "discrete", NOT_CARRIED, "power at best"),
-    Feature("prices that reward charging and discharging at once", "exclusion", NOT_CARRIED,
-            "power at best"),
+    Feature("least power", "discrete", "oracle, rounds of schedules", "own set"),
+    Feature("equal steps of power", "discrete", "oracle, rounds of schedules", "own set"),
+    Feature("prices that reward charging and discharging at once", "exclusion",
+            "oracle, rounds of schedules", "own set"),
     Feature("curtailable generation", "network", "rows without energy", "generators at best"),
     Feature("meter with one price", "objective", "cost of power", "node prices"),
     Feature("meter with two prices", "network", "pieces of a net", "meters at best"),
@@ -63,7 +63,10 @@ FEATURES: tuple[Feature, ...] = (
 
 
 def not_carried(problem: DispatchProblem) -> tuple[str, ...]:
-    """Names of the features of `problem` that the structured solver does not carry."""
+    """Names of the features of `problem` that the engine alone does not carry.
+
+    Some of them are carried by the oracles beside it: `optimizer.discrete.features`.
+    """
     b, groups = problem.batteries, problem.groups
     earns_more = groups.price_export_per_kwh > groups.price_import_per_kwh
     found = {

@@ -201,8 +201,9 @@ def test_a_forged_bound_does_not_close_the_gap(tmp_path: Path) -> None:
 
 
 def stepped() -> dict[str, Any]:
-    """Where branch and bound knows more than the multipliers do."""
-    content = problem()
+    """Where branch and bound knows more than the multipliers do: two steps, room for one and a
+    half."""
+    content = problem(limits=[{"limit_id": "cable", "p_kw_max": 4.5}])
     for battery in content["batteries"]:
         battery |= {"power_levels": 1}
     return content

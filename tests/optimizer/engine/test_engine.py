@@ -158,12 +158,6 @@ NOT_CARRIED: dict[str, dict[str, Any]] = {
     "rising value of the energy left": {
         "batteries": [{"end_value_per_kwh": -0.1, "end_value_kwh": 2.0}]
     },
-    "least power": {"batteries": [{"p_charge_kw_min": 1.0}]},
-    "equal steps of power": {"batteries": [{"power_levels": 2}]},
-    "prices that reward charging and discharging at once": {
-        "batteries": [{"efficiency_charge": 0.9}],
-        "price_import": -0.1,
-    },
     "meter that earns more than it pays": {
         "groups": [
             {"is_site": True, "price_import_per_kwh": 0.1, "price_export_per_kwh": 0.2},
