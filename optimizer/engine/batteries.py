@@ -48,7 +48,6 @@ class Cells(NamedTuple):
         value: shape (n, T), multiplier of the balance: y.
         value_step: shape (n, T).
         miss: shape (n, T), residual of the balance.
-        spread: shape (n, T), 1/θ of the energy with all its pieces: w.
         ratio: shape (n, T), λ w/(w + ρ): what a row of the factor passes on.
         pivot: shape (n, T), 1/(w + ρ).
         piece_at: shape (k,), what each piece belongs to: the variable axis · T + interval or, from
@@ -63,7 +62,6 @@ class Cells(NamedTuple):
     value: Floats
     value_step: Floats
     miss: Floats
-    spread: Floats
     ratio: Floats
     pivot: Floats
     piece_at: Ints
@@ -190,6 +188,14 @@ def add_response(
 
 
 @compiled
+def _add_spread(at: Ints, inverse: Floats, spread: Floats) -> None:
+    """spread += 1/θ of the pieces `at` variables, shape (3, T)."""
+    for k in range(at.size):
+        axis, t = divmod(at[k], spread.shape[1])
+        spread[axis, t] += inverse[k]
+
+
+@compiled
 def factorise(
     cells: Cells,
     box: Box,
@@ -202,30 +208,38 @@ def factorise(
 ) -> None:
     """Factors of every K, residuals of the balances, responses and nets of the blocks."""
     count = cells.gain.shape[1]
+    g, force, own = np.empty(count), np.empty(count), np.empty(count)
+    diagonal, others, reach = np.empty(count), np.empty(count), np.empty(count)
+    value, spread = np.empty((3, count)), np.empty((3, count))
     for block in range(first, last):
         if done[blocks.part[block]] or blocks.linked[block]:
             continue
         response = blocks.response[block] if blocks.coupled[block] else blocks.response[0]
-        g, force, own = np.empty(count), np.empty(count), np.empty(count)
-        diagonal, others, reach = np.empty(count), np.empty(count), np.empty(count)
         if blocks.coupled[block]:
             response[:, :] = 0.0
         blocks.net[block, :] = 0.0
         missed = 0.0
         for i in range(blocks.start[block], blocks.stop[block]):
-            a, b, w, kept = cells.gain[i], cells.drain[i], cells.spread[i], cells.kept[i]
-            charge, discharge = box.inverse[i, 0], box.inverse[i, 1]
-            w[:] = box.inverse[i, 2]
-            for k in range(cells.piece_start[i], cells.piece_start[i + 1]):
-                w[cells.piece_at[k] - ENERGY * count] += pieces.inverse[k]
-            for t in range(count):
-                g[t] = a[t] * a[t] * charge[t] + b[t] * b[t] * discharge[t]
-            factor(g, w, kept, cells.ratio[i], cells.pivot[i])
+            a, b, kept = cells.gain[i], cells.drain[i], cells.kept[i]
+            begin, end = cells.piece_start[i], cells.piece_start[i + 1]
+            value[:, :] = box.low[i] + box.free[i] * box.above[i]
+            for k in range(begin, end):
+                axis, t = divmod(cells.piece_at[k], count)
+                value[axis, t] += pieces.low[k] + pieces.free[k] * pieces.above[k]
             place = alone.place[i]
             net = alone.net[place] if place >= 0 else blocks.net[block]
             if place >= 0:
                 net[:] = 0.0
-            missed += _residual(cells, box, pieces, i, net)
+            missed += _residual(
+                value, a, b, kept, cells.inflow[i], cells.value[i], cells.miss[i], net
+            )
+            spread[:, :] = box.inverse[i]
+            if begin < end:
+                _add_spread(cells.piece_at[begin:end], pieces.inverse[begin:end], spread)
+            charge, discharge, w = spread[CHARGE], spread[DISCHARGE], spread[ENERGY]
+            for t in range(count):
+                g[t] = a[t] * a[t] * charge[t] + b[t] * b[t] * discharge[t]
+            factor(g, w, kept, cells.ratio[i], cells.pivot[i])
             if not blocks.coupled[block]:
                 continue
             invert_diagonal(g, w, kept, cells.pivot[i], diagonal, others)
@@ -260,62 +274,54 @@ def _answer_alone(
 
 
 @compiled
-def _residual(cells: Cells, box: Box, part: Box, i: int, net: Floats) -> float:
-    """Miss s_t − λ s_{t−1} − a c + b d − inflow of a battery; its net power is added to `net`."""
-    miss = cells.miss[i]
-    for t in range(miss.size):
-        miss[t] = box.low[i, 2, t] + box.free[i, 2, t] * box.above[i, 2, t]
-    for k in range(cells.piece_start[i], cells.piece_start[i + 1]):
-        miss[cells.piece_at[k] - ENERGY * miss.size] += part.low[k] + part.free[k] * part.above[k]
+def _residual(
+    x: Floats, a: Floats, b: Floats, kept: Floats, inflow: Floats, value: Floats, miss: Floats,
+    net: Floats,
+) -> float:  # fmt: skip
+    """Miss s_t − λ s_{t−1} − a c + b d − inflow of a battery with c, d, s in `x`; net += c − d."""
     before, cost = 0.0, 0.0
     for t in range(miss.size):
-        charge = box.low[i, 0, t] + box.free[i, 0, t] * box.above[i, 0, t]
-        discharge = box.low[i, 1, t] + box.free[i, 1, t] * box.above[i, 1, t]
+        charge, discharge, energy = x[0, t], x[1, t], x[2, t]
         net[t] += charge - discharge
-        moved = cells.gain[i, t] * charge - cells.drain[i, t] * discharge + cells.inflow[i, t]
-        energy = miss[t]
-        miss[t] = energy - cells.kept[i, t] * before - moved
-        cost += abs(miss[t] * cells.value[i, t])
+        miss[t] = energy - kept[t] * before - (a[t] * charge - b[t] * discharge + inflow[t])
+        cost += abs(miss[t] * value[t])
         before = energy
     return cost
 
 
 @compiled
 def _add_prices(
-    cells: Cells, box: Box, part: Box, i: int, value: Floats, price: Floats, with_cost: float
-) -> None:
+    pull: Floats, cost: Floats, a: Floats, b: Floats, kept: Floats, value: Floats, price: Floats,
+    with_cost: float,
+) -> None:  # fmt: skip
     """pull += what values and group prices add to the reduced costs, and the costs themselves."""
-    pull, cost = box.pull[i], box.cost[i]
-    gain, drain, kept = cells.gain[i], cells.drain[i], cells.kept[i]
     last = value.size - 1
     for t in range(last + 1):
-        pull[0, t] += with_cost * cost[0, t] - gain[t] * value[t] + price[t]
-        pull[1, t] += with_cost * cost[1, t] + drain[t] * value[t] - price[t]
+        pull[0, t] += with_cost * cost[0, t] - a[t] * value[t] + price[t]
+        pull[1, t] += with_cost * cost[1, t] + b[t] * value[t] - price[t]
         pull[2, t] += with_cost * cost[2, t] + value[t]
     for t in range(last):
         pull[2, t] -= kept[t + 1] * value[t + 1]
-    for k in range(cells.piece_start[i], cells.piece_start[i + 1]):
-        t = cells.piece_at[k] - ENERGY * value.size
-        part.pull[k] += with_cost * part.cost[k] + value[t]
-        if t < last:
-            part.pull[k] -= kept[t + 1] * value[t + 1]
 
 
 @compiled
-def _right_hand_side(cells: Cells, box: Box, part: Box, i: int, q: Floats) -> None:
-    """q = miss − H_t + λ H_{t−1} + a h_c/θc − b h_d/θd with H = Σ h/θ over the energy's parts."""
-    pull, inverse = box.pull[i], box.inverse[i]
-    for t in range(q.size):
-        q[t] = pull[2, t] * inverse[2, t]
-    for k in range(cells.piece_start[i], cells.piece_start[i + 1]):
-        q[cells.piece_at[k] - ENERGY * q.size] += part.pull[k] * part.inverse[k]
-    before = 0.0
-    for t in range(q.size):
-        here = q[t]
-        q[t] = cells.miss[i, t] - here + cells.kept[i, t] * before
-        q[t] += cells.gain[i, t] * pull[0, t] * inverse[0, t]
-        q[t] -= cells.drain[i, t] * pull[1, t] * inverse[1, t]
-        before = here
+def _add_to_pieces(
+    at: Ints, pull: Floats, cost: Floats, a: Floats, b: Floats, kept: Floats, value: Floats,
+    price: Floats, with_cost: float,
+) -> None:  # fmt: skip
+    """The same for the pieces `at` variables."""
+    for k in range(at.size):
+        axis, t = divmod(at[k], value.size)
+        owed = with_cost * cost[k]
+        if axis == CHARGE:
+            owed += price[t] - a[t] * value[t]
+        elif axis == DISCHARGE:
+            owed += b[t] * value[t] - price[t]
+        else:
+            owed += value[t]
+            if t < value.size - 1:
+                owed -= kept[t + 1] * value[t + 1]
+        pull[k] += owed
 
 
 @compiled
@@ -334,27 +340,45 @@ def respond(
 
     The pull of every cell becomes its h; `price` is the sum of the prices above, by node.
     """
+    count = cells.gain.shape[1]
+    drive, spread = np.empty((3, count)), np.empty((3, count))
     for block in range(first, last):
         if done[blocks.part[block]] or blocks.linked[block]:
             continue
         flow, above = blocks.flow[block], price[blocks.node[block]]
         flow[:] = 0.0
         for i in range(blocks.start[block], blocks.stop[block]):
-            q, inverse, pull = cells.value_step[i], box.inverse[i], box.pull[i]
+            a, b, kept, value = cells.gain[i], cells.drain[i], cells.kept[i], cells.value[i]
+            q, miss = cells.value_step[i], cells.miss[i]
+            begin, end = cells.piece_start[i], cells.piece_start[i + 1]
             place = alone.place[i]
             seen = above + alone.price[place] if place >= 0 else above
-            _add_prices(cells, box, pieces, i, cells.value[i], seen, 1.0)
-            _right_hand_side(cells, box, pieces, i, q)
+            _add_prices(box.pull[i], box.cost[i], a, b, kept, value, seen, 1.0)
+            # Σ h/θ over all pieces.
+            drive[:, :] = box.pull[i] * box.inverse[i]
+            spread[:, :] = box.inverse[i]
+            if begin < end:
+                at, pull = cells.piece_at[begin:end], pieces.pull[begin:end]
+                inverse = pieces.inverse[begin:end]
+                _add_to_pieces(at, pull, pieces.cost[begin:end], a, b, kept, value, seen, 1.0)
+                _add_spread(at, pull * inverse, drive)
+                _add_spread(at, inverse, spread)
+            # q = miss − H_t + λ H_{t−1} + a h_c/θc − b h_d/θd with H = h_s/θs
+            before = 0.0
+            for t in range(count):
+                q[t] = miss[t] - drive[2, t] + kept[t] * before
+                q[t] += a[t] * drive[0, t] - b[t] * drive[1, t]
+                before = drive[2, t]
             solve_tridiagonal(cells.ratio[i], cells.pivot[i], q)
             if not blocks.coupled[block]:
                 continue
             own = alone.flow[place] if place >= 0 else flow
             if place >= 0:
                 own[:] = 0.0
-            for t in range(q.size):
+            for t in range(count):
                 # −(h_c − a dy)/θc + (h_d + b dy)/θd
-                own[t] += (cells.gain[i, t] * q[t] - pull[0, t]) * inverse[0, t]
-                own[t] += (cells.drain[i, t] * q[t] + pull[1, t]) * inverse[1, t]
+                own[t] += a[t] * q[t] * spread[0, t] - drive[0, t]
+                own[t] += b[t] * q[t] * spread[1, t] + drive[1, t]
             if place >= 0:
                 flow += own
 
@@ -373,22 +397,33 @@ def follow(
 ) -> None:
     """Steps of values with those of the group prices, and the pull that all of them leave."""
     count = cells.gain.shape[1]
+    more, spread = np.empty(count), np.empty((3, count))
     for block in range(first, last):
         if done[blocks.part[block]] or blocks.linked[block]:
             continue
-        above, more = price_step[blocks.node[block]], np.empty(count)
+        above = price_step[blocks.node[block]]
         for i in range(blocks.start[block], blocks.stop[block]):
+            a, b, kept, step = cells.gain[i], cells.drain[i], cells.kept[i], cells.value_step[i]
+            begin, end = cells.piece_start[i], cells.piece_start[i + 1]
             place = alone.place[i]
             moved = above + alone.price_step[place] if place >= 0 else above
             if blocks.coupled[block]:
-                inverse = box.inverse[i]
+                spread[:, :] = box.inverse[i]
+                if begin < end:
+                    _add_spread(cells.piece_at[begin:end], pieces.inverse[begin:end], spread)
                 for t in range(count):
-                    force = cells.gain[i, t] * inverse[0, t] + cells.drain[i, t] * inverse[1, t]
-                    more[t] = force * moved[t]
+                    more[t] = (a[t] * spread[0, t] + b[t] * spread[1, t]) * moved[t]
                 solve_tridiagonal(cells.ratio[i], cells.pivot[i], more)
                 for t in range(count):
-                    cells.value_step[i, t] += more[t]
-            _add_prices(cells, box, pieces, i, cells.value_step[i], moved, 0.0)
+                    step[t] += more[t]
+            _add_prices(box.pull[i], box.cost[i], a, b, kept, step, moved, 0.0)
+            if begin < end:
+                at, pull, cost = (
+                    cells.piece_at[begin:end],
+                    pieces.pull[begin:end],
+                    pieces.cost[begin:end],
+                )
+                _add_to_pieces(at, pull, cost, a, b, kept, step, moved, 0.0)
 
 
 @compiled

@@ -8,7 +8,7 @@ import numpy as np
 
 from optimizer.engine.batteries import ENERGY, Cells
 from optimizer.engine.boxes import LEAST, Box, make_box, start_box
-from optimizer.engine.presolve.pieces import energy_pieces, join, start_pieces
+from optimizer.engine.presolve.pieces import change_pieces, energy_pieces, join, start_pieces
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -42,7 +42,8 @@ def make_cells(
     cost[:, 0], cost[:, 1], cost[:, ENERGY] = (
         units.charge_cost, units.discharge_cost, units.energy_cost,
     )  # fmt: skip
-    pieces = join([energy_pieces(fleet, rows, low, high, cost), further])
+    own = [change_pieces(fleet, rows, high, cost), energy_pieces(fleet, rows, low, high, cost)]
+    pieces = join([*own, further])
     box = make_box(low, high, cost, LEAST)
     step_h = fleet.problem.grid.step_h
     value = np.repeat((units.charge_cost / step_h).mean(axis=1)[:, None], shape[2], axis=1)
@@ -55,12 +56,10 @@ def make_cells(
     base = np.empty(shape)
     base[:, :2], base[:, 2] = fleet.price * step_h, fleet.price
     start_box(box, reduced, base)
-    at_energy = pieces.at < 3 * shape[2]
-    owed = np.where(at_energy, worth[pieces.owner, pieces.at % shape[2]], 0.0)
+    added = np.append((reduced - cost).reshape(len(rows), -1), np.zeros((len(rows), 1)), axis=1)
+    owed = added[pieces.owner, np.minimum(pieces.at, 3 * shape[2])]
     piece_start = np.searchsorted(pieces.owner, np.arange(len(rows) + 1)).astype(np.int64)
-    empty = {
-        name: np.zeros_like(value) for name in ("value_step", "miss", "spread", "ratio", "pivot")
-    }
+    empty = {name: np.zeros_like(value) for name in ("value_step", "miss", "ratio", "pivot")}
     cells = Cells(
         gain=units.gain, drain=units.drain, kept=units.kept, inflow=units.inflow,
         value=value, piece_at=pieces.at, piece_start=piece_start, **empty,

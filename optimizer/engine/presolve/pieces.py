@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.engine import slopes
-from optimizer.engine.batteries import ENERGY
+from optimizer.engine.batteries import CHARGE, DISCHARGE, ENERGY
 from optimizer.engine.boxes import LEAST, Box, make_box, start_box
 
 if TYPE_CHECKING:
@@ -54,6 +54,46 @@ def start_pieces(pieces: Pieces, owed: Floats) -> Box:
     box = make_box(np.zeros_like(pieces.width), pieces.width, pieces.cost, 0.0)
     start_box(box, pieces.cost + owed, pieces.base)
     return box
+
+
+def change_pieces(fleet: Fleet, rows: Ints, high: Floats, cost: Floats) -> Pieces:
+    """Pieces of powers where leaving the previous plan has a price π; the first stays in the cell.
+
+    With previous power q > 0 a charge up to q costs π less and all beyond it π more, as does every
+    discharge; with q < 0 the other way round. A battery that does not do both at once pays
+    π·|p − q| by that, less what doing nothing costs.
+
+    Args:
+        fleet: what is shared.
+        rows: the fleet's rows of the cells.
+        high: upper bounds of all variables, shape (n, 3, T), cut to the first piece in place.
+        cost: costs, which get the first piece's slope.
+    """
+    problem, b = fleet.problem, fleet.problem.batteries
+    mine = np.flatnonzero(rows < len(b))
+    mine = mine[b.change_price_per_kwh[rows[mine]] > 0]
+    previous = b.p_kw_previous[rows[mine]]
+    at, t = np.nonzero(np.isfinite(previous))
+    previous, cell = previous[at, t], mine[at]
+    price = b.change_price_per_kwh[rows[cell]] * problem.grid.step_h[t]
+    tables = []
+    for axis, kept in ((CHARGE, previous), (DISCHARGE, -previous)):
+        first = np.clip(kept, 0.0, high[cell, axis, t])
+        rest = high[cell, axis, t] - first
+        split = (first > LEAST) & (rest > LEAST)
+        base = cost[cell, axis, t]
+        cost[cell, axis, t] = base + np.where(first > LEAST, -price, price)
+        high[cell[split], axis, t[split]] = first[split]
+        tables.append(
+            Pieces(
+                owner=cell[split],
+                at=(axis * len(problem.grid) + t[split]).astype(np.int64),
+                width=rest[split],
+                cost=(base + price)[split],
+                base=fleet.price * problem.grid.step_h[t[split]],
+            )
+        )
+    return join(tables)
 
 
 def energy_pieces(fleet: Fleet, rows: Ints, low: Floats, high: Floats, cost: Floats) -> Pieces:

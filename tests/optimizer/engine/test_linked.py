@@ -46,6 +46,9 @@ def fleet(count: int, seed: int = 0, **limits: Any) -> DispatchProblem:
                 "ramp_down_kw_per_h": rng.uniform(0.3, 1.5),
                 "p_kw_initial": rng.choice([np.nan, 0.0, 1.0]),
             }
+        if i % 2:
+            row["p_kw_previous"] = rng.uniform(-3, 3, INTERVALS)
+            row["change_price_per_kwh"] = rng.uniform(0, 0.05)
         if i % 3 != 2:
             row["cycles_per_day_max"] = rng.uniform(0.2, 0.7)
         batteries.append(row)
