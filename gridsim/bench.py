@@ -72,13 +72,17 @@ class DispatchBench:
         return self._content(plan, compiled_s, drawn_s, total_s)
 
     def _compile(self) -> None:
-        """Solve a tiny instance with every solver that may be taken."""
+        """Solve a tiny instance with every solver that may be taken.
+
+        The model needs no discrete batteries to be loaded, and a branch and bound may not end.
+        """
         tiny = make_instance(_TINY, self.intervals, self.congestion, self.discrete, self.seed)
+        convex = make_instance(_TINY, self.intervals, self.congestion, 0.0, self.seed)
         if self.solver != "monolith":
             with contextlib.suppress(UnsupportedFeatureError):
                 self._plan(tiny, "structured")
         if self.solver != "structured":
-            self._plan(tiny, "monolith")
+            self._plan(convex, "monolith")
 
     def _plan(self, problem: DispatchProblem, solver: Solver) -> Plan:
         return solve(
