@@ -19,6 +19,7 @@ from optimizer.breaches import find_breaches
 from optimizer.certificate import certify
 from optimizer.certificate.certify import gap_scale
 from optimizer.certificate.prices import node_prices, project
+from optimizer.edge_reserves import priced_reserves, reserve_in_part
 from optimizer.edge_rows import edge_rows, joined, priced_rows
 from optimizer.excerpt import excerpt, keep_all, keep_below, settled_at, with_firm_price
 from optimizer.plan import Audit, Plan, Status
@@ -139,7 +140,7 @@ def _at_prices(problem: DispatchProblem, kept: Kept, prices: Multipliers, group:
     """A part settled at what a kW costs in `group`, which lies outside it.
 
     That price holds everything above; rows of the network that sum single units or groups of the
-    part, and others, are priced as such rows.
+    part, and others, are priced as such rows, and so are reserves that reach into it.
     """
     part = excerpt(problem, kept, f"audit in {problem.name}")
     nodes, step_h = node_prices(problem, prices), problem.grid.step_h
@@ -150,9 +151,13 @@ def _at_prices(problem: DispatchProblem, kept: Kept, prices: Multipliers, group:
     crossing = ~rows.is_inner & (per_kw != 0)
     priced = priced_rows(settled, rows.take(crossing), per_kw[crossing])
     network = joined(settled.network, priced)
-    problem_there = with_firm_price(replace(settled, network=network), problem.firm_price_per_kwh)
+    reserves, products = priced_reserves(part, problem, prices)
+    there = replace(settled, network=network, reserves=reserves)
     return replace(
-        part, problem=problem_there, network=np.append(part.network, rows.rows[crossing])
+        part,
+        problem=with_firm_price(there, problem.firm_price_per_kwh),
+        network=np.append(part.network, rows.rows[crossing]),
+        reserves=products,
     )
 
 
@@ -161,6 +166,7 @@ def _restricted(plan: Plan, part: Excerpt, prices: Multipliers) -> Plan:
     rows, made = part.batteries, plan.generation_kw[part.generators]
     powers = (plan.p_charge_kw[rows], plan.p_discharge_kw[rows], made, plan.energy_kwh[rows])
     charge, discharge, generation, energy = powers
+    reserve = reserve_in_part(plan, part)
     # What a kW costs more at every meter of the part than it does in the whole.
     extra = part.problem.price_import_per_kwh - plan.problem.price_import_per_kwh
     mine = part.multipliers(prices)
@@ -173,6 +179,7 @@ def _restricted(plan: Plan, part: Excerpt, prices: Multipliers) -> Plan:
         generation_kw=generation,
         status=plan.status,
         stop_reason=plan.stop_reason,
-        breaches=find_breaches(part.problem, *powers),
+        breaches=find_breaches(part.problem, *powers, reserve),
         multipliers=mine,
+        reserve_kw=reserve,
     )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-6
 """Smaller breaches, relative to ``max(1, |limit|)``, are a solver's rounding."""
-_KINDS = ("limit", "limit ramp", "network", "target", "band", "ramp")
+_KINDS = ("limit", "limit ramp", "network", "reserve", "target", "band", "ramp")
 
 
 def find_breaches(
@@ -33,6 +33,7 @@ def find_breaches(
     p_discharge_kw: Floats,
     generation_kw: Floats,
     energy_kwh: Floats,
+    reserve_kw: Floats | None = None,
 ) -> tuple[Breach, ...]:
     """Every breach of a rule that can be bought off, by kind and the largest first.
 
@@ -42,6 +43,7 @@ def find_breaches(
         p_discharge_kw: shape (N, T).
         generation_kw: shape (M, T).
         energy_kwh: shape (N, T+1).
+        reserve_kw: shape (P, T), reserves kept; None: none.
     """
     p_kw = p_charge_kw - p_discharge_kw
     net = net_power_kw(problem, p_kw, generation_kw)
@@ -58,6 +60,7 @@ def find_breaches(
         *_limit_breaches(problem, net),
         *_limit_ramp_breaches(problem, net),
         *_network_breaches(problem, p_kw, generation_kw, net),
+        *_reserve_breaches(problem, reserve_kw),
         *itertools.chain.from_iterable(over_parts(problem, of_part)),
     ]
     return tuple(sorted(found, key=lambda breach: (_KINDS.index(breach.kind), -breach.size)))
@@ -136,6 +139,19 @@ def _network_breaches(
             name, when = rows.row_id[row], iso(starts[rows.interval[row]])
             firm = bool(rows.is_firm[row])
             yield Breach("network", name, when, float(over[row]), "kW", side, firm)
+
+
+def _reserve_breaches(problem: DispatchProblem, reserve_kw: Floats | None) -> Iterator[Breach]:
+    products, starts = problem.reserves, problem.grid.starts
+    if not len(products):
+        return
+    kept = np.zeros_like(products.p_kw_required)
+    if reserve_kw is not None:
+        np.add.at(kept, problem.reserve_pairs[:, 0], reserve_kw)
+    short = products.p_kw_required - kept
+    for row, at in _broken(short, products.p_kw_required):
+        name, firm = products.reserve_id[row], bool(products.is_firm[row])
+        yield Breach("reserve", name, iso(starts[at]), float(short[row, at]), "kW", "below", firm)
 
 
 def _target_breaches(problem: DispatchProblem, energy_kwh: Floats) -> Iterator[Breach]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optimizer.shared_checks import network_faults, position_faults
+from optimizer.shared_checks import network_faults, position_faults, reserve_faults
 from twins.faults import Fault
 
 if TYPE_CHECKING:
@@ -34,13 +34,23 @@ _NOT_NEGATIVE = {
     "p_discharge_kw_min", "power_levels", "cycles_per_day_max", "ramp_up_kw_per_h",
     "ramp_down_kw_per_h", "end_value_kwh", "p_kw_available", "load_kw", "generation_kw",
     "breach_price_per_kwh", "breach_price_per_kw", "change_price_per_kwh",
+    "p_kw_required", "duration_h",
 }  # fmt: skip
 
 
 def problem_faults(problem: DispatchProblem) -> list[Fault]:
     """All faults of a problem, in the order of its tables; an empty list means that it is sound."""
     faults = list(_price_faults(problem))
-    tables = ("batteries", "generators", "groups", "limits", "targets", "network", "positions")
+    tables = (
+        "batteries",
+        "generators",
+        "groups",
+        "limits",
+        "targets",
+        "network",
+        "positions",
+        "reserves",
+    )
     for name in tables:
         faults += _number_faults(getattr(problem, name))
     faults += _name_faults(problem)
@@ -51,6 +61,7 @@ def problem_faults(problem: DispatchProblem) -> list[Fault]:
     faults += _target_faults(problem)
     faults += network_faults(problem)
     faults += position_faults(problem)
+    faults += reserve_faults(problem)
     return faults
 
 

@@ -45,6 +45,7 @@ _SLACKS = {
     "limit_ramp_below_kw": ("limit ramp", "below"),
     "network_above_kw": ("network", "above"),
     "network_below_kw": ("network", "below"),
+    "reserve_short_kw": ("reserve", "below"),
     "target_missing_kwh": ("target", "below"),
     "target_surplus_kwh": ("target", "above"),
     "band_below_kwh": ("band", "below"),
@@ -58,7 +59,7 @@ class Rule(NamedTuple):
     """One firm rule at one moment.
 
     Attributes:
-        kind: "limit", "limit ramp", "network", "target", "band" or "ramp".
+        kind: "limit", "limit ramp", "network", "reserve", "target", "band" or "ramp".
         name: id of the limit, row or battery.
         at: start of the interval, or the moment of a target or of a band, RFC 3339.
         side: "above": a rule that something be no more; "below": no less.
@@ -135,6 +136,8 @@ def _parts(problem: DispatchProblem, breach: Breach) -> Iterator[tuple[str, Kept
     group = NO_GROUP
     if breach.kind in ("limit", "limit ramp"):
         group = int(problem.limits.group[problem.limits.limit_id.index(breach.name)])
+    elif breach.kind == "reserve":
+        group = int(problem.reserves.group[problem.reserves.reserve_id.index(breach.name)])
     elif breach.kind != "network":
         row = problem.batteries.battery_id.index(breach.name)
         group = int(problem.batteries.group[row])
@@ -194,6 +197,7 @@ class _Rules:
         part = self._part
         firm = {
             "limit": part.limits.is_firm, "limit ramp": part.limits.has_firm_ramp,
+            "reserve": part.reserves.is_firm,
             "target": part.targets.is_firm,
             "network": part.network.is_firm,
         }  # fmt: skip
@@ -205,6 +209,8 @@ class _Rules:
         instants = part.grid.instants
         if kind in ("limit", "limit ramp"):
             return Rule(kind, part.limits.limit_id[row], iso(instants[t]), side)
+        if kind == "reserve":
+            return Rule(kind, part.reserves.reserve_id[row], iso(instants[t]), side)
         if kind == "network":
             return Rule(kind, part.network.row_id[row], iso(instants[part.network.interval[row]]),
                         side)  # fmt: skip

@@ -210,6 +210,9 @@ class StoreDocument(UnitDocument):
     change_price_per_kwh: Number = Field(
         0.0, ge=0, description="Price of each kWh by which the power differs from that plan's."
     )
+    provides_reserve: bool = Field(
+        False, description="Keeps reserves of its groups; not with steps or a least power."
+    )
 
 
 class BatteryDocument(StoreDocument):
@@ -362,6 +365,23 @@ class PositionDocument(Document):
     )
 
 
+class ReserveDocument(Document):
+    """Power held ready by the batteries of a group together, with the energy behind it."""
+
+    reserve_id: Name | None = Field(None, description="Default: its place in the list.")
+    group_id: Name | None = Field(None, description="A group or a site; without it, everything.")
+    direction: Literal["up", "down"] = Field(
+        description="up: deliver more or draw less; down: the other way."
+    )
+    p_kw_required: Series = Field(description="Power wanted, at least 0.")
+    duration_h: Number = Field(
+        ge=0, description="For how long it must be possible to hold it, from either end."
+    )
+    breach_price_per_kwh: Number | None = Field(
+        None, gt=0, description="Price of each kW missing and hour; without it, firm."
+    )
+
+
 class ProblemDocument(Document):
     """A dispatch problem. Power in kW, positive into the unit or group; prices per kWh or kW."""
 
@@ -382,6 +402,7 @@ class ProblemDocument(Document):
     peak_charges: list[PeakChargeDocument] = []
     network: list[NetworkRowDocument] = []
     positions: list[PositionDocument] = []
+    reserves: list[ReserveDocument] = []
     scenarios: Literal[1] = Field(1, description="Reserved: one scenario for now.")
 
 

@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 Table = TypeVar("Table")
 
+_OF_KEEPING = (
+    "reserve_charge_per_kw",
+    "reserve_discharge_per_kw",
+    "reserve_energy_min_per_kwh",
+    "reserve_energy_max_per_kwh",
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Excerpt:
@@ -33,8 +40,8 @@ class Excerpt:
 
     Attributes:
         problem: the part.
-        batteries, generators, groups, limits, targets, network, positions: rows of the whole, in
-            the part's order.
+        batteries, generators, groups, limits, targets, network, positions, reserves: rows of the
+            whole, in the part's order.
     """
 
     problem: DispatchProblem
@@ -45,6 +52,9 @@ class Excerpt:
     targets: Ints
     network: Ints
     positions: Ints
+    reserves: Ints
+    whole_keeping: Ints
+    """Batteries of the whole that may keep reserves."""
 
     def multipliers(self, of_whole: Multipliers) -> Multipliers:
         """The prices of the part's own rows."""
@@ -65,6 +75,9 @@ class Excerpt:
             "limit_ramp_down_per_kw": limits,
             "position_per_kwh": self.positions,
         }
+        keeping = self.batteries[self.problem.reserve_batteries]
+        of_keeping = np.searchsorted(self.whole_keeping, keeping)
+        rows |= dict.fromkeys(_OF_KEEPING, of_keeping) | {"reserve_per_kw": self.reserves}
         given = {n for n in rows if n not in LATER_COLUMNS or getattr(of_whole, n).size}
         rows = {n: at for n, at in rows.items() if n in given}
         return replace(of_whole, **{n: getattr(of_whole, n)[at] for n, at in rows.items()})
@@ -113,8 +126,8 @@ def excerpt(problem: DispatchProblem, kept: Kept, name: str, *, whole: bool = Fa
     """Rows of a problem as a problem; what lay in a group that is left out lies in none.
 
     Firm rules keep the price that they have in the whole. Network rows that cross the part's edge
-    are left out; see `optimizer.edge_rows`. So are positions of groups that are left out, and of
-    the whole unless the part stands for it.
+    are left out; see `optimizer.edge_rows`. So are positions and reserves of groups that
+    are left out, and of the whole unless the part stands for it.
 
     Args:
         problem: the whole.
@@ -122,6 +135,7 @@ def excerpt(problem: DispatchProblem, kept: Kept, name: str, *, whole: bool = Fa
         name: of the part.
         whole: whether the part's own total stands for that of the problem.
     """
+    held = np.append(kept.groups, whole)  # the last place is for the whole
     rows = edge_rows(problem, kept, whole=whole)
     inner = rows.take(rows.is_inner)
     place = np.append(np.where(kept.groups, np.cumsum(kept.groups) - 1, NO_GROUP), NO_GROUP)
@@ -133,7 +147,9 @@ def excerpt(problem: DispatchProblem, kept: Kept, name: str, *, whole: bool = Fa
         limits=np.flatnonzero(kept.limits),
         targets=np.flatnonzero(kept.batteries[problem.targets.battery]),
         network=inner.rows,
-        positions=np.flatnonzero(np.append(kept.groups, whole)[problem.positions.group]),
+        positions=np.flatnonzero(held[problem.positions.group]),
+        reserves=np.flatnonzero(held[problem.reserves.group]),
+        whole_keeping=problem.reserve_batteries,
     )
     targets = take(problem.targets, found.targets)
     of_targets = np.searchsorted(found.batteries, targets.battery)
@@ -146,6 +162,7 @@ def excerpt(problem: DispatchProblem, kept: Kept, name: str, *, whole: bool = Fa
         targets=replace(targets, battery=of_targets),
         network=inner.table,
         positions=_regrouped(take(problem.positions, found.positions), place),
+        reserves=_regrouped(take(problem.reserves, found.reserves), place),
         name=name,
         document=None,
     )

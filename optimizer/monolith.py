@@ -16,9 +16,16 @@ from optimizer.certificate.certify import gap_scale
 from optimizer.certificate.cost import idle_cost
 from optimizer.formulation import Layout, build_model, needs_binary
 from optimizer.formulation.exclusion import net_out, net_out_at_same_energy, stored_energy_kwh
-from optimizer.formulation.extract import Powers, Reading, read_multipliers, read_powers
+from optimizer.formulation.extract import (
+    Powers,
+    Reading,
+    read_multipliers,
+    read_powers,
+    read_reserves,
+)
 from optimizer.highs import Effort, compile_model, solve_matrix, solver_name
 from optimizer.plan import Plan, SolverReport, Status, StopReason
+from optimizer.reserves import reserve_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +81,7 @@ class _Round:
     matrix: Matrix
     answer: Answer
     powers: Powers
+    reserve_kw: npt.NDArray[np.float64]
     multipliers: Multipliers | None
 
 
@@ -99,13 +107,16 @@ def solve_monolith(
     last, powers, rounds = _solve_until_exclusive(run)
     with run.phase("extract"):
         energy = stored_energy_kwh(problem, powers.charge_kw, powers.discharge_kw)
-        breaches = find_breaches(problem, *powers, energy)
+        net = powers.charge_kw - powers.discharge_kw
+        reserve = reserve_within(problem, net, energy, last.reserve_kw)
+        breaches = find_breaches(problem, *powers, energy, reserve)
     plan = Plan(
         problem=problem,
         p_charge_kw=powers.charge_kw,
         p_discharge_kw=powers.discharge_kw,
         energy_kwh=energy,
         generation_kw=powers.generation_kw,
+        reserve_kw=reserve,
         status=Status.OPTIMAL if last.answer.is_proven else Status.FEASIBLE,
         stop_reason=last.answer.stop_reason,
         breaches=breaches,
@@ -170,11 +181,12 @@ def _solve_round(run: _Run, exclusive: Mask) -> _Round:
     with run.phase("solve"):
         answer = _solve_to_gap(run, layout, model, matrix)
     with run.phase("extract"):
-        powers = read_powers(layout, Reading(model, matrix.columns, answer.values))
+        values = Reading(model, matrix.columns, answer.values)
+        powers, reserve = read_powers(layout, values), read_reserves(layout, values)
         multipliers = None
         if answer.row_duals is not None:
             multipliers = read_multipliers(layout, Reading(model, matrix.rows, answer.row_duals))
-    return _Round(matrix, answer, powers, multipliers)
+    return _Round(matrix, answer, powers, reserve, multipliers)
 
 
 def _solve_to_gap(run: _Run, layout: Layout, model: pyo.ConcreteModel, matrix: Matrix) -> Answer:

@@ -48,7 +48,7 @@ class Breach:
     """One limit, target or band that the plan could not keep.
 
     Attributes:
-        kind: "limit", "limit ramp", "network", "target", "band" or "ramp".
+        kind: "limit", "limit ramp", "network", "reserve", "target", "band" or "ramp".
         name: id of the limit, network row or battery.
         at: start of the interval, or the moment of a target, RFC 3339.
         size: how far it is broken, ≥ 0.
@@ -95,6 +95,13 @@ class Multipliers:
         limit_ramp_down_per_kw: shape (L, T), ≥ 0.
         position_per_kwh: shape (C, T), of one more kWh of committed net: the price of a kWh drawn
             there, from the negative of the price below to the price above.
+        reserve_per_kw: shape (K, T), ≥ 0, of one kW less of reserve required over the interval.
+        reserve_charge_per_kw: shape (B, T), ≥ 0, of one more kW of the most charging power that
+            reserves downwards leave room below; by the rows of `problem.reserve_batteries`.
+        reserve_discharge_per_kw: shape (B, T), ≥ 0, the same for discharging, reserves upwards.
+        reserve_energy_min_per_kwh: shape (B, T, 2), ≥ 0, of one kWh less of the lower edge that
+            the energy behind reserves upwards stands on, at both ends of the interval.
+        reserve_energy_max_per_kwh: shape (B, T, 2), ≥ 0, of one kWh more of the upper edge.
 
     The columns with a default may be left out: then no row of theirs has a price.
     """
@@ -113,6 +120,11 @@ class Multipliers:
     limit_ramp_up_per_kw: Floats = field(default_factory=_no_rows)
     limit_ramp_down_per_kw: Floats = field(default_factory=_no_rows)
     position_per_kwh: Floats = field(default_factory=_no_rows)
+    reserve_per_kw: Floats = field(default_factory=_no_rows)
+    reserve_charge_per_kw: Floats = field(default_factory=_no_rows)
+    reserve_discharge_per_kw: Floats = field(default_factory=_no_rows)
+    reserve_energy_min_per_kwh: Floats = field(default_factory=_no_rows)
+    reserve_energy_max_per_kwh: Floats = field(default_factory=_no_rows)
 
 
 LATER_COLUMNS = frozenset(
@@ -236,6 +248,8 @@ class Plan:
         multipliers: row prices, or None where the solver gave none.
         certificate: computed from the arrays alone, or None before it is.
         solver: how it was found, or None for a plan made by hand.
+        reserve_kw: shape (P, T), ≥ 0, reserve kept by the pairs of `problem.reserve_pairs`; left
+            out, none is.
     """
 
     problem: DispatchProblem
@@ -249,6 +263,12 @@ class Plan:
     multipliers: Multipliers | None = None
     certificate: Certificate | None = None
     solver: SolverReport | None = None
+    reserve_kw: Floats = field(default_factory=_no_rows)
+
+    def __post_init__(self) -> None:
+        if not self.reserve_kw.size:
+            shape = (len(self.problem.reserve_pairs), len(self.problem.grid))
+            object.__setattr__(self, "reserve_kw", np.zeros(shape))
 
     def __repr__(self) -> str:
         batteries, intervals = self.problem.shape
@@ -268,6 +288,13 @@ class Plan:
             name="p_kw",
             attrs={"units": "kW", "long_name": "power at the terminals", "sign": "+ charges"},
         )
+
+    @property
+    def reserve_by_product_kw(self) -> Floats:
+        """Reserve kept of each product by all its batteries, shape (K, T)."""
+        kept = np.zeros((len(self.problem.reserves), len(self.problem.grid)))
+        np.add.at(kept, self.problem.reserve_pairs[:, 0], self.reserve_kw)
+        return kept
 
     @property
     def prices(self) -> xr.Dataset:
@@ -294,6 +321,8 @@ class Plan:
         digest = hashlib.sha256(self.problem.digest.encode())
         for powers in (self.p_charge_kw, self.p_discharge_kw, self.generation_kw):
             digest.update(np.ascontiguousarray(powers).tobytes())
+        if self.reserve_kw.size:
+            digest.update(np.ascontiguousarray(self.reserve_kw).tobytes())
         return digest.hexdigest()
 
     @property

@@ -47,10 +47,18 @@ class GeneratorPlan(PlanPart):
     p_kw: list[float]
 
 
+class ReservePlan(PlanPart):
+    """What one battery keeps of one reserve product."""
+
+    reserve_id: str
+    battery_id: str
+    p_kw: list[float]
+
+
 class BreachEntry(PlanPart):
     """One `optimizer.plan.Breach`."""
 
-    kind: Literal["limit", "limit ramp", "network", "target", "band", "ramp"]
+    kind: Literal["limit", "limit ramp", "network", "reserve", "target", "band", "ramp"]
     name: str
     at: Annotated[str, AfterValidator(_utc_moment)]
     size: float
@@ -122,6 +130,7 @@ class PlanDocument(PlanPart):
     batteries: list[UnitPlan] = []
     sessions: list[UnitPlan] = []
     generators: list[GeneratorPlan] = []
+    reserves: list[ReservePlan] = []
     multipliers: dict[str, MultiplierTable] | None = None
     problem_digest: str
     problem: dict[str, Any]

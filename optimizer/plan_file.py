@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         CertificateEntry,
         GeneratorPlan,
         MultiplierTable,
+        ReservePlan,
         SolverEntry,
         UnitPlan,
     )
@@ -76,6 +77,12 @@ def plan_document(plan: Plan) -> dict[str, Any]:
                 problem.generators.generator_id, plan.generation_kw, strict=True
             )
         ],
+        "reserves": [
+            {**_reserve_pair(problem, product, battery), "p_kw": kept.tolist()}
+            for (product, battery), kept in zip(
+                problem.reserve_pairs.tolist(), plan.reserve_kw, strict=True
+            )
+        ],
         "multipliers": _multiplier_lists(problem, plan.multipliers),
         **_stored_problem(problem),
     }
@@ -96,6 +103,13 @@ def _stored_problem(problem: DispatchProblem) -> dict[str, Any]:
 def _solver_entry(solver: SolverReport) -> dict[str, Any]:
     bound = solver.bound if math.isfinite(solver.bound) else None
     return {**dataclasses.asdict(solver), "bound": bound}
+
+
+def _reserve_pair(problem: DispatchProblem, product: int, battery: int) -> dict[str, str]:
+    return {
+        "reserve_id": problem.reserves.reserve_id[product],
+        "battery_id": problem.batteries.battery_id[battery],
+    }
 
 
 def _unit_plan(plan: Plan, row: int) -> dict[str, Any]:
@@ -176,6 +190,10 @@ def plan_from_document(content: dict[str, Any], source: str) -> Plan:
     _check_ids("batteries", [unit.battery_id for unit in units], names, faults)
     found = [unit.generator_id for unit in document.generators]
     _check_ids("generators", found, generator_names, faults)
+    pairs = [_reserve_pair(problem, *pair) for pair in problem.reserve_pairs.tolist()]
+    wanted = [" of ".join(pair.values()) for pair in pairs]
+    kept = [f"{pair.reserve_id} of {pair.battery_id}" for pair in document.reserves]
+    _check_ids("reserves", kept, wanted, faults)
     plan = Plan(
         problem=problem,
         p_charge_kw=_matrix(units, "p_charge_kw", count, faults),
@@ -188,6 +206,7 @@ def plan_from_document(content: dict[str, Any], source: str) -> Plan:
         multipliers=_multipliers(problem, document.multipliers, faults),
         certificate=_certificate(document.certificate),
         solver=_solver(document.solver),
+        reserve_kw=_matrix(document.reserves, "p_kw", count, faults),
     )
     faults.raise_if_any(ProblemError)
     return plan
@@ -246,7 +265,10 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _matrix(
-    units: Sequence[UnitPlan] | Sequence[GeneratorPlan], name: str, length: int, faults: FaultList
+    units: Sequence[UnitPlan] | Sequence[GeneratorPlan] | Sequence[ReservePlan],
+    name: str,
+    length: int,
+    faults: FaultList,
 ) -> Floats:
     rows = [getattr(unit, name) for unit in units]
     for unit, row in zip(units, rows, strict=True):

@@ -22,6 +22,7 @@ from optimizer.checks import problem_faults
 from optimizer.reach import find_band_yields
 from optimizer.tables.columns import says_nothing
 from optimizer.tables.network import NetworkRows
+from optimizer.tables.reserve import Reserves
 from optimizer.tables.trading import Positions
 from optimizer.tables.tree import NO_GROUP, Groups, Limits
 from optimizer.tables.units import Batteries, Generators, Targets
@@ -45,6 +46,7 @@ __all__ = [
     "NetworkRows",
     "Positions",
     "ProblemError",
+    "Reserves",
     "Targets",
 ]
 
@@ -54,6 +56,7 @@ _LATER = {
     for table, name, default in (
         ("Batteries", "p_kw_previous", np.nan),
         ("Batteries", "change_price_per_kwh", 0.0),
+        ("Batteries", "provides_reserve", False),
         ("Limits", "ramp_up_kw_per_h", np.inf),
         ("Limits", "ramp_down_kw_per_h", np.inf),
         ("Limits", "p_kw_initial", np.nan),
@@ -95,6 +98,7 @@ class DispatchProblem:
     """The portable form this was read from, kept so that a saved plan holds what was asked."""
     network: NetworkRows = field(default_factory=NetworkRows.none)
     positions: Positions = field(default_factory=Positions.none)
+    reserves: Reserves = field(default_factory=Reserves.none)
 
     def __post_init__(self) -> None:
         faults = problem_faults(self)
@@ -119,7 +123,7 @@ class DispatchProblem:
         tables: list[Any] = [self.batteries, self.generators, self.groups]
         tables += [self.limits, self.targets]
         # A table that came later and is empty says nothing: a problem keeps the digest it had.
-        tables += [table for table in (self.network, self.positions) if len(table)]
+        tables += [table for table in (self.network, self.positions, self.reserves) if len(table)]
         for table in tables:
             for column in fields(table):
                 value = getattr(table, column.name)
@@ -146,6 +150,25 @@ class DispatchProblem:
         if not len(self.groups):
             return np.full(group.shape, NO_GROUP, dtype=np.int64)
         return np.where(group == NO_GROUP, NO_GROUP, self.groups.site_of[group])
+
+    @cached_property
+    def reserve_pairs(self) -> Ints:
+        """Product and battery of every reserve that may be kept, by product, shape (P, 2)."""
+        groups = self.groups
+        provides = np.flatnonzero(self.batteries.provides_reserve)
+        pairs = []
+        for product, group in enumerate(self.reserves.group.tolist()):
+            inside = [group in (*chain, NO_GROUP) for chain in groups.ancestors]
+            # The last place is for batteries in no group.
+            member = np.array([*inside, group == NO_GROUP])[self.batteries.group[provides]]
+            battery = provides[member]
+            pairs.append(np.column_stack([np.full(len(battery), product), battery]))
+        return np.concatenate([np.zeros((0, 2), dtype=np.int64), *pairs]).astype(np.int64)
+
+    @cached_property
+    def reserve_batteries(self) -> Ints:
+        """Batteries that may keep any reserve, in the order of their rows, shape (B,)."""
+        return np.unique(self.reserve_pairs[:, 1])
 
     @cached_property
     def energy_after_loss(self) -> Floats:
@@ -189,5 +212,6 @@ class DispatchProblem:
             float((self.limits.breach_price_per_kw / self.grid.step_h.min()).max(initial=0.0)),
             float(self.targets.breach_price_per_kwh.max(initial=0.0)),
             float(self.network.breach_price_per_kwh.max(initial=0.0)),
+            float(self.reserves.breach_price_per_kwh.max(initial=0.0)),
         )
         return max(1000.0 * largest, 10.0 * stated, 1.0)

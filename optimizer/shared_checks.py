@@ -57,11 +57,25 @@ def position_faults(problem: DispatchProblem) -> Iterator[Fault]:
         allowed = f"must be at least the negative of price_above_per_kwh there, {-above:g}"
         found = f"{table.price_below_per_kwh[row, at]:g}"
         yield Fault(f"{table.where[row]}.price_below_per_kwh[{at}]", found, allowed)
+    yield from _repeated(table.position_id, table.where, "position_id")
+
+
+def reserve_faults(problem: DispatchProblem) -> Iterator[Fault]:
+    """Batteries that cannot hold any power between others ready, and names that come twice."""
+    b, table = problem.batteries, problem.reserves
+    for row in np.flatnonzero(b.provides_reserve):
+        if b.is_discrete[row]:
+            allowed = "must be false where there are steps or a least power"
+            yield Fault(f"{b.where[row]}.provides_reserve", "true", allowed)
+    yield from _repeated(table.reserve_id, table.where, "reserve_id")
+
+
+def _repeated(names: tuple[str, ...], where: tuple[str, ...], key: str) -> Iterator[Fault]:
     first: dict[str, str] = {}
-    for name, path in zip(table.position_id, table.where, strict=True):
+    for name, path in zip(names, where, strict=True):
         if name in first:
             allowed = f"must be a name of its own; {first[name]} has it"
-            yield Fault(f"{path}.position_id", repr(name), allowed)
+            yield Fault(f"{path}.{key}", repr(name), allowed)
         first.setdefault(name, path)
 
 

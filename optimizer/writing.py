@@ -39,6 +39,7 @@ def problem_document(problem: DispatchProblem) -> dict[str, Any]:
         "sites": [_node(problem, row) for row in group_order(problem) if is_site[row]],
         "groups": [_node(problem, row) for row in group_order(problem) if not is_site[row]],
         "limits": [_limit(problem, row) for row in range(len(problem.limits))],
+        "reserves": [_reserve(problem, row) for row in range(len(problem.reserves))],
         "positions": [_position(problem, row) for row in range(len(problem.positions))],
         "network": [_network_row(problem, row) for row in range(len(problem.network))],
     }
@@ -98,6 +99,8 @@ def _battery(problem: DispatchProblem, row: int) -> dict[str, Any]:
     if np.isfinite(b.p_kw_previous[row]).any():
         content["p_kw_previous"] = _plain(b.p_kw_previous[row])
         content["change_price_per_kwh"] = float(b.change_price_per_kwh[row])
+    if b.provides_reserve[row]:
+        content["provides_reserve"] = True
     if b.power_levels[row]:
         content["power_levels"] = int(b.power_levels[row])
     content |= _end_value(b.end_value_kwh[row], b.end_value_per_kwh[row])
@@ -180,6 +183,21 @@ def _limit(problem: DispatchProblem, row: int) -> dict[str, Any]:
     for name in ("ramp_up_kw_per_h", "ramp_down_kw_per_h", "p_kw_initial"):
         if math.isfinite(value := float(getattr(limits, name)[row])):
             content[name] = value
+    return content
+
+
+def _reserve(problem: DispatchProblem, row: int) -> dict[str, Any]:
+    table = problem.reserves
+    content: dict[str, Any] = {
+        "reserve_id": table.reserve_id[row],
+        "direction": "up" if table.is_up[row] else "down",
+        "p_kw_required": _plain(table.p_kw_required[row]),
+        "duration_h": float(table.duration_h[row]),
+    }
+    if table.group[row] != NO_GROUP:
+        content["group_id"] = problem.groups.group_id[table.group[row]]
+    if table.breach_price_per_kwh[row]:
+        content["breach_price_per_kwh"] = float(table.breach_price_per_kwh[row])
     return content
 
 

@@ -27,6 +27,7 @@ from optimizer.certificate.prices import (
     project,
     unit_prices,
 )
+from optimizer.certificate.reserve import reserves_at_best
 from optimizer.reach import BAND_FACTOR, band_yields
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def cost_bound(problem: DispatchProblem, multipliers: Multipliers | None = None)
             generators_at_best(problem, prices, nodes),
             meters_at_best(problem, prices),
             row_constants(problem, prices),
+            reserves_at_best(problem, prices),
         ]
     )
 
@@ -162,6 +164,7 @@ def _chunk(
     _add_unit_prices(terms[1], chunk)
     _add_ramps(problem, prices, chunk)
     _add_cycles(problem, prices, chunk)
+    _add_reserves(problem, prices, chunk)
     return chunk
 
 
@@ -308,6 +311,31 @@ def _add_cycles(problem: DispatchProblem, prices: Multipliers, chunk: _Chunk) ->
     # Only days with an interval have a row; a day without one has no cap to pay for.
     used = by_day[:, np.unique(days)].sum(axis=1)
     chunk.constant[:] -= np.where(np.isfinite(cap), cap, 0.0) * used
+
+
+def _add_reserves(problem: DispatchProblem, prices: Multipliers, chunk: _Chunk) -> None:
+    """What the rows that hold power and energy ready charge a battery's own variables."""
+    keeping = problem.reserve_batteries
+    here, row = _members(keeping, chunk)
+    if not len(row):
+        return
+    b, rows = problem.batteries, keeping[here]
+    charge, discharge = prices.reserve_charge_per_kw[here], prices.reserve_discharge_per_kw[here]
+    chunk.charge[row] += charge - discharge
+    chunk.discharge[row] -= charge - discharge
+    below, above = (
+        prices.reserve_energy_min_per_kwh[here], prices.reserve_energy_max_per_kwh[here]
+    )  # fmt: skip
+    held = above - below  # of one more kWh at either end of an interval
+    chunk.energy[row] += held[:, :, 1]
+    chunk.energy[row, :-1] += held[:, 1:, 0]
+    low, high = flows.reserve_edges_kwh(problem, rows)
+    owed = held[:, 0, 0] * b.energy_kwh_initial[rows]
+    owed -= (charge * b.p_charge_kw_max[rows] + discharge * b.p_discharge_kw_max[rows]).sum(axis=1)
+    for end in (0, 1):
+        edges = slice(end, end + len(problem.grid))
+        owed += (below[:, :, end] * low[:, edges] - above[:, :, end] * high[:, edges]).sum(axis=1)
+    chunk.constant[row] += owed
 
 
 def _energy_at_best(

@@ -50,7 +50,7 @@ def certify(
     if math.isinf(violation):
         raise ValueError(f"the plan holds nan or infinity: {check(plan)[0]}")
     problem, powers = plan.problem, (plan.p_charge_kw, plan.p_discharge_kw, plan.generation_kw)
-    at_rest, breakdown = idle_cost(problem), cost_of(problem, *powers)
+    at_rest, breakdown = idle_cost(problem), cost_of(problem, *powers, plan.reserve_kw)
     traded = gross_traded_value(problem, *powers)
     cost, idle = breakdown.total, at_rest.total
     profit = idle - cost
@@ -79,7 +79,11 @@ def certify(
 
 
 def gap_scale(
-    problem: DispatchProblem, p_charge_kw: Floats, p_discharge_kw: Floats, generation_kw: Floats
+    problem: DispatchProblem,
+    p_charge_kw: Floats,
+    p_discharge_kw: Floats,
+    generation_kw: Floats,
+    reserve_kw: Floats | None = None,
 ) -> float:
     """What a gap is measured against: the money that a plan earns, without any penalty.
 
@@ -87,7 +91,7 @@ def gap_scale(
     """
     powers = (p_charge_kw, p_discharge_kw, generation_kw)
     traded = gross_traded_value(problem, *powers)
-    return _scale(idle_cost(problem), cost_of(problem, *powers), traded)
+    return _scale(idle_cost(problem), cost_of(problem, *powers, reserve_kw), traded)
 
 
 def _scale(idle: CostBreakdown, cost: CostBreakdown, traded: float) -> float:

@@ -30,10 +30,10 @@ class CostBreakdown:
         wear: of the batteries, at the terminals, both ways.
         generation: of the curtailable generators.
         peaks: prices on the largest breach of a limit.
-        breaches_stated: prices per kWh that limits, network rows and targets state for their own
-            breach.
-        breaches_firm: breaches of limits, network rows and targets without a price, at the firm
-            price.
+        breaches_stated: prices per kWh that limits, network rows, targets and reserves state for
+            their own breach.
+        breaches_firm: breaches of limits, network rows, targets and reserves without a price, at
+            the firm price.
         band_slack: energy outside the band of batteries that cannot keep it.
         ramp_slack: steps of power beyond a ramp.
         end_value: worth of the energy left; lowers the cost.
@@ -92,7 +92,11 @@ class _UnitCosts(NamedTuple):
 
 
 def cost_of(
-    problem: DispatchProblem, p_charge_kw: Floats, p_discharge_kw: Floats, generation_kw: Floats
+    problem: DispatchProblem,
+    p_charge_kw: Floats,
+    p_discharge_kw: Floats,
+    generation_kw: Floats,
+    reserve_kw: Floats | None = None,
 ) -> CostBreakdown:
     """Cost of running these powers; energies follow from them by the balance.
 
@@ -101,6 +105,7 @@ def cost_of(
         p_charge_kw: shape (N, T), ≥ 0, at the terminals.
         p_discharge_kw: shape (N, T), ≥ 0.
         generation_kw: shape (M, T), ≥ 0.
+        reserve_kw: shape (P, T), reserves kept, by pair; None: none.
     """
     parts = over_parts(
         problem, lambda rows, part: _unit_costs(part, p_charge_kw[rows], p_discharge_kw[rows])
@@ -110,13 +115,14 @@ def cost_of(
     net, whole = flows.group_net_kw(problem, p_kw, generation_kw)
     peaks, stated, firm = _limit_costs(problem, flows.limit_net_kw(problem, net, whole))
     rows_stated, rows_firm = _network_costs(problem, p_kw, generation_kw, net, whole)
+    short_stated, short_firm = _reserve_costs(problem, reserve_kw)
     return CostBreakdown(
         settlement=math.fsum([units.settlement, _settlement(problem, generation_kw, net)]),
         wear=units.wear,
         generation=_generation(problem, generation_kw),
         peaks=peaks,
-        breaches_stated=math.fsum([stated, rows_stated, units.targets_stated]),
-        breaches_firm=math.fsum([firm, rows_firm, units.targets_firm]),
+        breaches_stated=math.fsum([stated, rows_stated, units.targets_stated, short_stated]),
+        breaches_firm=math.fsum([firm, rows_firm, units.targets_firm, short_firm]),
         band_slack=units.band_slack,
         ramp_slack=units.ramp_slack,
         end_value=units.end_value,
@@ -148,7 +154,7 @@ def idle_cost(problem: DispatchProblem) -> CostBreakdown:
     """Cost of doing nothing: batteries at 0 kW, sessions not served, generation as available.
 
     Limits, network rows and committed positions are charged as for any plan; targets, bands, ramps
-    of batteries and changes from the previous plan are not.
+    of batteries, reserves and changes from the previous plan are not.
     """
     available = problem.generators.p_kw_available
     net, whole = flows.group_net_kw(problem, None, available)
@@ -296,6 +302,17 @@ def _network_costs(
     energy = outside * problem.grid.step_h[rows.interval]
     firm = math.fsum(energy[rows.is_firm]) * problem.firm_price_per_kwh
     return math.fsum(energy * rows.breach_price_per_kwh), firm
+
+
+def _reserve_costs(problem: DispatchProblem, reserve_kw: Floats | None) -> tuple[float, float]:
+    """Stated and firm prices of what is missing."""
+    products = problem.reserves
+    if not len(products):
+        return 0.0, 0.0
+    short = np.maximum(products.p_kw_required - flows.reserve_by_product_kw(problem, reserve_kw), 0)
+    missing = short @ problem.grid.step_h
+    firm = math.fsum(missing[products.is_firm]) * problem.firm_price_per_kwh
+    return math.fsum(missing * products.breach_price_per_kwh), firm
 
 
 def _target_costs(problem: DispatchProblem, energy_kwh: Floats) -> tuple[float, float]:

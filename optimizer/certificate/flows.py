@@ -165,6 +165,25 @@ def limit_ramp_excess_kw(problem: DispatchProblem, limit_kw: Floats) -> tuple[Fl
     return np.maximum(up, 0.0), np.maximum(down, 0.0)
 
 
+def reserve_by_product_kw(problem: DispatchProblem, reserve_kw: Floats | None) -> Floats:
+    """Reserve that is kept of each product, shape (K, T); None: none of any."""
+    kept = np.zeros((len(problem.reserves), len(problem.grid)))
+    if reserve_kw is not None:
+        np.add.at(kept, problem.reserve_pairs[:, 0], reserve_kw)
+    return kept
+
+
+def reserve_edges_kwh(problem: DispatchProblem, rows: Ints) -> tuple[Floats, Floats]:
+    """Energies that reserves leave untouched, shapes (rows, T+1).
+
+    These are the band; at the start it is stretched to the energy that is there.
+    """
+    b, start = problem.batteries, problem.batteries.energy_kwh_initial[rows]
+    low, high = b.energy_kwh_min[rows], b.energy_kwh_max[rows]
+    low[:, 0], high[:, 0] = np.minimum(low[:, 0], start), np.maximum(high[:, 0], start)
+    return low, high
+
+
 def network_value_kw(
     problem: DispatchProblem, p_kw: Floats, generation_kw: Floats, net_kw: Floats, whole_kw: Floats
 ) -> Floats:

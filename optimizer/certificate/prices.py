@@ -14,6 +14,7 @@ import numpy as np
 from optimizer.certificate import flows
 from optimizer.plan import LATER_COLUMNS, Multipliers
 from optimizer.problem import NO_GROUP
+from optimizer.reach import band_yields
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,6 +29,7 @@ def no_multipliers(problem: DispatchProblem) -> Multipliers:
     """All rows at price 0: the multipliers of a plan that comes without any."""
     batteries, intervals = problem.shape
     limits, targets = len(problem.limits), len(problem.targets)
+    keeping = len(problem.reserve_batteries)
     return Multipliers(
         energy_value_per_kwh=np.broadcast_to(0.0, (batteries, intervals)),
         site_price_per_kwh=np.full((len(problem.groups), intervals), np.nan),
@@ -43,6 +45,11 @@ def no_multipliers(problem: DispatchProblem) -> Multipliers:
         limit_ramp_up_per_kw=np.zeros((limits, intervals)),
         limit_ramp_down_per_kw=np.zeros((limits, intervals)),
         position_per_kwh=np.zeros((len(problem.positions), intervals)),
+        reserve_per_kw=np.zeros((len(problem.reserves), intervals)),
+        reserve_charge_per_kw=np.zeros((keeping, intervals)),
+        reserve_discharge_per_kw=np.zeros((keeping, intervals)),
+        reserve_energy_min_per_kwh=np.zeros((keeping, intervals, 2)),
+        reserve_energy_max_per_kwh=np.zeros((keeping, intervals, 2)),
     )
 
 
@@ -86,6 +93,7 @@ def project(problem: DispatchProblem, multipliers: Multipliers) -> Multipliers:
             problem, multipliers.limit_ramp_down_per_kw, limits.ramp_down_kw_per_h
         ),
         position_per_kwh=_position_prices(problem, multipliers.position_per_kwh),
+        **_reserve_prices(problem, multipliers),
     )
 
 
@@ -140,6 +148,28 @@ def _position_prices(problem: DispatchProblem, values: Floats) -> Floats:
         return values
     low = np.minimum(-positions.price_below_per_kwh, positions.price_above_per_kwh)
     return np.clip(_finite(values), low, positions.price_above_per_kwh)
+
+
+def _reserve_prices(problem: DispatchProblem, multipliers: Multipliers) -> dict[str, Floats]:
+    """Prices of reserves up to that of their lack; those of a battery's own rows have no end.
+
+    A battery whose band cannot be kept keeps no reserve, and has no such rows.
+    """
+    products, step_h = problem.reserves, problem.grid.step_h
+    of_battery = (
+        "reserve_charge_per_kw", "reserve_discharge_per_kw", "reserve_energy_min_per_kwh",
+        "reserve_energy_max_per_kwh",
+    )  # fmt: skip
+    if not len(products):
+        return {name: getattr(multipliers, name) for name in ("reserve_per_kw", *of_battery)}
+    price = np.where(products.is_firm, problem.firm_price_per_kwh, products.breach_price_per_kwh)
+    most = price[:, None] * step_h * (products.p_kw_required > 0)
+    found = {"reserve_per_kw": _within(multipliers.reserve_per_kw, most)}
+    keeps = ~band_yields(problem)[problem.reserve_batteries]
+    for name in of_battery:
+        values = np.maximum(_finite(getattr(multipliers, name)), 0.0)
+        found[name] = np.where(keeps.reshape(-1, *(1,) * (values.ndim - 1)), values, 0.0)
+    return found
 
 
 def _cycle_prices(problem: DispatchProblem, values: Floats) -> Floats:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.certificate import flows
+from optimizer.certificate.excess import Excess, Reported
+from optimizer.certificate.reserve import reserve_rules
 from optimizer.parts import over_parts
 from optimizer.reach import band_yields
 from twins.timegrid import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
     import numpy.typing as npt
 
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-6
 """Violations up to this relative size are a solver's rounding and are not listed."""
-_NS_PER_MS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Violation:
     Attributes:
         rule: "finite", "balance", "charge power", "discharge power", "exclusion", "charge step",
             "discharge step", "generation", "cycles", "band", "ramp", "target", "limit",
-            "limit ramp" or "network".
+            "limit ramp", "network", "reserve", "reserve power" or "reserve energy".
         name: id of the battery, generator, limit or network row.
         at: start of the interval, the instant (balance, band) or the moment (target), RFC 3339.
         size: how far it is broken, beyond what was reported.
@@ -57,27 +58,6 @@ class Violation:
 
     def __str__(self) -> str:
         return f"{self.rule} of {self.name} at {self.at}: off by {self.size:.6g} {self.unit}"
-
-
-@dataclass(frozen=True, eq=False)
-class _Excess:
-    """Unreported excess over one rule; rows are units, columns moments."""
-
-    rule: str
-    unit: str
-    names: Sequence[str]
-    size: Floats
-    limit: Floats | float
-    moment: Callable[[int, int], np.datetime64]
-
-    def relative(self) -> Floats:
-        scale = np.maximum(1.0, np.abs(self.limit))
-        # An infinite limit is never exceeded; an infinite excess must not become nan.
-        return np.asarray(self.size / np.where(np.isfinite(scale), scale, 1.0))
-
-    def worst(self) -> float:
-        """The largest relative excess; 0 where there is none, which is most often so."""
-        return float(self.relative().max(initial=0.0)) if self.size.any() else 0.0
 
 
 def check(plan: Plan, tolerance: float = TOLERANCE) -> list[Violation]:
@@ -108,7 +88,7 @@ def worst_violation(plan: Plan) -> float:
         ValueError: an array of the plan has another shape than the problem asks for.
     """
     _check_shapes(plan)
-    reported = _Reported(plan)
+    reported = Reported(plan)
 
     def of_part(rows: slice, part: DispatchProblem) -> float:
         mine = replace(
@@ -124,23 +104,24 @@ def worst_violation(plan: Plan) -> float:
         return max(excess.worst() for excess in _unit_rules(mine, reported))
 
     worst = max([0.0, *over_parts(plan.problem, of_part)])
-    if np.isinf(worst) or not np.isfinite(plan.generation_kw).all():
+    shared = (plan.generation_kw, plan.reserve_kw)
+    if np.isinf(worst) or not all(np.isfinite(values).all() for values in shared):
         return np.inf
     return max([worst, *(excess.worst() for excess in _shared_rules(plan, reported))])
 
 
-def _all_rules(plan: Plan) -> Iterator[_Excess]:
+def _all_rules(plan: Plan) -> Iterator[Excess]:
     _check_shapes(plan)
     unfinished = list(_not_finite(plan))
     if any(excess.size.any() for excess in unfinished):
         yield from unfinished  # nothing else can be said about nan
         return
-    reported = _Reported(plan)
+    reported = Reported(plan)
     yield from _unit_rules(plan, reported)
     yield from _shared_rules(plan, reported)
 
 
-def _unit_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
+def _unit_rules(plan: Plan, reported: Reported) -> Iterator[Excess]:
     """What each battery must keep on its own."""
     energy = flows.stored_energy_kwh(plan.problem, plan.p_charge_kw, plan.p_discharge_kw)
     yield from _power_rules(plan)
@@ -149,7 +130,7 @@ def _unit_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
     yield from _ramp_rules(plan, reported)
 
 
-def _shared_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
+def _shared_rules(plan: Plan, reported: Reported) -> Iterator[Excess]:
     """What generators must keep, and what all units keep together."""
     p_kw = plan.p_charge_kw - plan.p_discharge_kw
     nets = flows.group_net_kw(plan.problem, p_kw, plan.generation_kw)
@@ -157,6 +138,7 @@ def _shared_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
     yield from _limit_rules(plan, nets, reported)
     yield from _limit_ramp_rules(plan, nets, reported)
     yield from _network_rules(plan, p_kw, nets, reported)
+    yield from reserve_rules(plan, reported)
 
 
 def _check_shapes(plan: Plan) -> None:
@@ -166,13 +148,14 @@ def _check_shapes(plan: Plan) -> None:
         "p_discharge_kw": (batteries, intervals),
         "energy_kwh": (batteries, intervals + 1),
         "generation_kw": (len(plan.problem.generators), intervals),
+        "reserve_kw": (len(plan.problem.reserve_pairs), intervals),
     }
     for name, shape in wanted.items():
         if getattr(plan, name).shape != shape:
             raise ValueError(f"{name} has shape {getattr(plan, name).shape}, must be {shape}")
 
 
-def _not_finite(plan: Plan) -> Iterator[_Excess]:
+def _not_finite(plan: Plan) -> Iterator[Excess]:
     starts = plan.problem.grid.instants
     names = plan.problem.batteries.battery_id
     for values, unit, owners in (
@@ -180,12 +163,13 @@ def _not_finite(plan: Plan) -> Iterator[_Excess]:
         (plan.p_discharge_kw, "kW", names),
         (plan.energy_kwh, "kWh", names),
         (plan.generation_kw, "kW", plan.problem.generators.generator_id),
+        (plan.reserve_kw, "kW", [names[battery] for _, battery in plan.problem.reserve_pairs]),
     ):
         size = np.where(np.isfinite(values), 0.0, np.inf)
-        yield _Excess("finite", unit, owners, size, 1.0, lambda _, at: starts[at])
+        yield Excess("finite", unit, owners, size, 1.0, lambda _, at: starts[at])
 
 
-def _power_rules(plan: Plan) -> Iterator[_Excess]:
+def _power_rules(plan: Plan) -> Iterator[Excess]:
     b, starts = plan.problem.batteries, plan.problem.grid.starts
     names = b.battery_id
     for side, power, most, least in (
@@ -193,15 +177,15 @@ def _power_rules(plan: Plan) -> Iterator[_Excess]:
         ("discharge", plan.p_discharge_kw, b.p_discharge_kw_max, b.p_discharge_kw_min),
     ):
         outside = np.maximum(power - most, -np.minimum(power, 0.0))
-        yield _Excess(
+        yield Excess(
             f"{side} power", "kW", names, np.maximum(outside, 0.0), most, lambda _, at: starts[at]
         )
         rows = np.flatnonzero(b.is_discrete)
         off = _off_step(power[rows], most[rows], least[rows], b.power_levels[rows])
         step_names = [names[row] for row in rows]
-        yield _Excess(f"{side} step", "kW", step_names, off, most[rows], lambda _, at: starts[at])
+        yield Excess(f"{side} step", "kW", step_names, off, most[rows], lambda _, at: starts[at])
     both = np.maximum(np.minimum(plan.p_charge_kw, plan.p_discharge_kw), 0.0)
-    yield _Excess("exclusion", "kW", names, both, 0.0, lambda _, at: starts[at])
+    yield Excess("exclusion", "kW", names, both, 0.0, lambda _, at: starts[at])
 
 
 def _off_step(power: Floats, most: Floats, least: Floats, power_levels: Ints) -> Floats:
@@ -217,28 +201,26 @@ def _off_step(power: Floats, most: Floats, least: Floats, power_levels: Ints) ->
     return np.asarray(np.where(power_levels[:, None] > 0, to_level, to_range))
 
 
-def _generation_rules(plan: Plan) -> Iterator[_Excess]:
+def _generation_rules(plan: Plan) -> Iterator[Excess]:
     table, starts = plan.problem.generators, plan.problem.grid.starts
     over = np.maximum(plan.generation_kw - table.p_kw_available, 0.0)
     under = np.maximum(table.p_kw_min - plan.generation_kw, 0.0)
     limit = np.where(over > 0, table.p_kw_available, table.p_kw_min)
     names = table.generator_id
-    yield _Excess("generation", "kW", names, over + under, limit, lambda _, at: starts[at])
+    yield Excess("generation", "kW", names, over + under, limit, lambda _, at: starts[at])
 
 
-def _energy_rules(plan: Plan, energy: Floats, reported: _Reported) -> Iterator[_Excess]:
+def _energy_rules(plan: Plan, energy: Floats, reported: Reported) -> Iterator[Excess]:
     problem = plan.problem
     b, instants = problem.batteries, problem.grid.instants
     names = b.battery_id
     drift = np.abs(plan.energy_kwh - energy)
-    yield _Excess("balance", "kWh", names, drift, energy, lambda _, at: instants[at])
+    yield Excess("balance", "kWh", names, drift, energy, lambda _, at: instants[at])
     days = problem.days
     moved = flows.throughput_kwh(problem, plan.p_charge_kw, plan.p_discharge_kw)
     cap = flows.throughput_kwh_max(problem)[:, None]
     over = np.maximum(moved - cap, 0.0)
-    yield _Excess(
-        "cycles", "kWh", names, over, cap, lambda _, day: instants[np.argmax(days == day)]
-    )
+    yield Excess("cycles", "kWh", names, over, cap, lambda _, day: instants[np.argmax(days == day)])
     yields = band_yields(problem)[:, None]
     for side, edge, outside in (
         ("above", b.energy_kwh_max[:, 1:], energy[:, 1:] - b.energy_kwh_max[:, 1:]),
@@ -248,14 +230,12 @@ def _energy_rules(plan: Plan, energy: Floats, reported: _Reported) -> Iterator[_
         known = reported.table("band", side, names, instants[1:])
         # Only a band that cannot be kept may be broken by word of a report.
         hidden = np.where(yields, outside - known, outside)
-        yield _Excess(
+        yield Excess(
             "band", "kWh", names, np.maximum(hidden, 0.0), edge, lambda _, at: instants[at + 1]
         )
 
 
-def _target_rules(
-    problem: DispatchProblem, energy: Floats, reported: _Reported
-) -> Iterator[_Excess]:
+def _target_rules(problem: DispatchProblem, energy: Floats, reported: Reported) -> Iterator[Excess]:
     targets = problem.targets
     reached = flows.target_energy_kwh(problem, energy)
     names = [problem.batteries.battery_id[battery] for battery in targets.battery]
@@ -268,7 +248,7 @@ def _target_rules(
         for k in np.flatnonzero(hidden):
             known = reported.size("target", names[k], moments[k], side)
             hidden[k] = max(hidden[k] - known, 0.0)
-        yield _Excess(
+        yield Excess(
             "target", "kWh", names, hidden[:, None], edge[:, None], lambda row, _: moments[row]
         )
 
@@ -281,7 +261,7 @@ def target_moments(problem: DispatchProblem) -> npt.NDArray[np.datetime64]:
     return np.asarray(instants[targets.interval] + passed)
 
 
-def _ramp_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
+def _ramp_rules(plan: Plan, reported: Reported) -> Iterator[Excess]:
     problem = plan.problem
     starts, hours = problem.grid.starts, flows.hours_between(problem)
     rows = flows.ramped_rows(problem)
@@ -294,10 +274,10 @@ def _ramp_rules(plan: Plan, reported: _Reported) -> Iterator[_Excess]:
     ):
         known = reported.table("ramp", side, names, starts)
         hidden = np.maximum(outside / hours - known, 0.0)
-        yield _Excess("ramp", "kW/h", names, hidden, rate[rows, None], lambda _, at: starts[at])
+        yield Excess("ramp", "kW/h", names, hidden, rate[rows, None], lambda _, at: starts[at])
 
 
-def _limit_rules(plan: Plan, nets: _Nets, reported: _Reported) -> Iterator[_Excess]:
+def _limit_rules(plan: Plan, nets: _Nets, reported: Reported) -> Iterator[Excess]:
     problem, limits = plan.problem, plan.problem.limits
     starts = problem.grid.starts
     net = flows.limit_net_kw(problem, *nets)
@@ -307,10 +287,10 @@ def _limit_rules(plan: Plan, nets: _Nets, reported: _Reported) -> Iterator[_Exce
     ):
         known = reported.table("limit", side, limits.limit_id, starts)
         hidden = np.maximum(np.maximum(outside, 0.0) - known, 0.0)
-        yield _Excess("limit", "kW", limits.limit_id, hidden, edge, lambda _, at: starts[at])
+        yield Excess("limit", "kW", limits.limit_id, hidden, edge, lambda _, at: starts[at])
 
 
-def _limit_ramp_rules(plan: Plan, nets: _Nets, reported: _Reported) -> Iterator[_Excess]:
+def _limit_ramp_rules(plan: Plan, nets: _Nets, reported: Reported) -> Iterator[Excess]:
     problem, limits = plan.problem, plan.problem.limits
     if not limits.has_ramp.any():
         return
@@ -323,12 +303,12 @@ def _limit_ramp_rules(plan: Plan, nets: _Nets, reported: _Reported) -> Iterator[
     ):
         known = reported.table("limit ramp", side, limits.limit_id, starts)
         hidden = np.maximum(outside / hours - known, 0.0)
-        yield _Excess(
+        yield Excess(
             "limit ramp", "kW/h", limits.limit_id, hidden, rate[:, None], lambda _, at: starts[at]
         )
 
 
-def _network_rules(plan: Plan, p_kw: Floats, nets: _Nets, reported: _Reported) -> Iterator[_Excess]:
+def _network_rules(plan: Plan, p_kw: Floats, nets: _Nets, reported: Reported) -> Iterator[Excess]:
     problem, rows = plan.problem, plan.problem.network
     moments = problem.grid.starts[rows.interval]
     value = flows.network_value_kw(problem, p_kw, plan.generation_kw, *nets)
@@ -340,39 +320,7 @@ def _network_rules(plan: Plan, p_kw: Floats, nets: _Nets, reported: _Reported) -
         for row in np.flatnonzero(broken):
             known = reported.size("network", rows.row_id[row], moments[row], side)
             broken[row] = max(broken[row] - known, 0.0)
-        yield _Excess(
+        yield Excess(
             "network", "kW", rows.row_id, broken[:, None], edge[:, None],
             lambda row, _: moments[row],
         )  # fmt: skip
-
-
-class _Reported:
-    """Looks up the breaches that a plan admits; moments agree to the millisecond."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._sizes: dict[tuple[str, str, int, str], float] = {}
-        for breach in plan.breaches:
-            moment = np.datetime64(breach.at.removesuffix("Z"), "ns")
-            key = (breach.kind, breach.name, _milliseconds(moment), breach.side)
-            self._sizes[key] = max(breach.size, self._sizes.get(key, 0.0))
-        self._kinds = {(kind, name, side) for kind, name, _, side in self._sizes}
-
-    def size(self, kind: str, name: str, moment: np.datetime64, side: str) -> float:
-        """Reported size of one breach, 0 where there is none."""
-        return self._sizes.get((kind, name, _milliseconds(moment), side), 0.0)
-
-    def table(
-        self, kind: str, side: str, names: Sequence[str], moments: npt.NDArray[np.datetime64]
-    ) -> Floats:
-        """Reported sizes by name and moment."""
-        sizes = np.zeros((len(names), len(moments)))
-        if not any(kind == known and side == on for known, _, on in self._kinds):
-            return sizes
-        for row, name in enumerate(names):
-            if (kind, name, side) in self._kinds:
-                sizes[row] = [self.size(kind, name, moment, side) for moment in moments]
-        return sizes
-
-
-def _milliseconds(moment: np.datetime64) -> int:
-    return round(int(moment.astype(np.int64)) / _NS_PER_MS)

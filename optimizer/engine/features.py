@@ -56,6 +56,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("ramp of a group", "ramp", NOT_CARRIED, "limit ramp constants"),
     Feature("committed position", "trading", "pieces of a net", "position constants"),
     Feature("staying near the previous plan", "trading", "pieces of power", "power at best"),
+    Feature("reserve", "reserve", NOT_CARRIED, "reserves at best"),
     Feature("network row", "network_rows", "top of the arrow", "network constants"),
     Feature("groups inside groups", "network", "elimination up the tree", "node prices"),
 )  # fmt: skip
@@ -77,6 +78,7 @@ def not_carried(problem: DispatchProblem) -> tuple[str, ...]:
         "meter that earns more than it pays": earns_more[groups.is_site].any(),
         "limit with a price per kW": (problem.limits.breach_price_per_kw > 0).any(),
         "ramp of a group": problem.limits.has_ramp.any(),
+        "reserve": len(problem.reserves) > 0,
     }
     return tuple(name for name, is_there in found.items() if is_there)
 

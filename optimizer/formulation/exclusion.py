@@ -139,6 +139,8 @@ def stored_energy_kwh(problem: DispatchProblem, charge: Floats, discharge: Float
 def _is_as_good(problem: DispatchProblem, i: int, was: Floats, now: Floats, gain: float) -> bool:
     """Whether a battery's new path of energy breaks nothing more and is worth no less."""
     b, targets = problem.batteries, problem.targets
+    if i in problem.reserve_batteries:
+        return False  # reserves lean on the path as it is
     if (now > np.maximum(b.energy_kwh_max[i], was) + _SLACK_KWH)[1:].any():
         return False
     if (now < np.minimum(b.energy_kwh_min[i], was) - _SLACK_KWH)[1:].any():

@@ -10,6 +10,8 @@ from optimizer.plan import Multipliers
 from optimizer.problem import NO_GROUP
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
     import pyomo.environ as pyo
 
@@ -24,6 +26,14 @@ class Reading:
     def __init__(self, model: pyo.ConcreteModel, members: list[Any], numbers: Floats) -> None:
         self._model = model
         self._numbers = dict(zip(map(id, members), numbers.tolist(), strict=True))
+
+    def items(self, name: str) -> Iterator[tuple[Any, float]]:
+        """Index and number of each member of a component."""
+        component = self._model.component(name)
+        for index, member in () if component is None else component.items():
+            number = self._numbers.get(id(member))
+            if number is not None:
+                yield index, number
 
     def fill(self, name: str, into: Floats, scale: float = 1.0) -> Floats:
         """Write a component's numbers into `into` by index; what is not in the model is left."""
@@ -98,7 +108,35 @@ def read_multipliers(x: Layout, duals: Reading) -> Multipliers:
         limit_ramp_up_per_kw=_relief(duals, "limit_ramp_up", by_limit, -1.0),
         limit_ramp_down_per_kw=_relief(duals, "limit_ramp_down", by_limit, -1.0),
         position_per_kwh=_position_prices(x, duals),
+        **_reserve_prices(x, duals),
     )
+
+
+def read_reserves(x: Layout, values: Reading) -> Floats:
+    """What each battery keeps of each product, by pair, shape (P, T)."""
+    p = x.problem
+    kept = np.zeros((len(p.reserve_pairs), len(p.grid)))
+    places = {(k, i): at for at, (k, i) in enumerate(p.reserve_pairs.tolist())}
+    for (k, i, t), value in values.items("reserve_kw"):
+        kept[places[k, i], t] = value
+    return kept
+
+
+def _reserve_prices(x: Layout, duals: Reading) -> dict[str, Floats]:
+    """Multipliers of reserve rows; those of a battery by its place among the reserve batteries."""
+    p, rows = x.problem, x.problem.reserve_batteries
+    by_cell = p.shape
+    return {
+        "reserve_per_kw": _relief(duals, "reserve_kept", (len(p.reserves), len(p.grid)), 1.0),
+        "reserve_charge_per_kw": _relief(duals, "reserve_charge", by_cell, -1.0)[rows],
+        "reserve_discharge_per_kw": _relief(duals, "reserve_discharge", by_cell, -1.0)[rows],
+        "reserve_energy_min_per_kwh": _relief(duals, "reserve_energy_min", (*by_cell, 2), 1.0)[
+            rows
+        ],
+        "reserve_energy_max_per_kwh": _relief(duals, "reserve_energy_max", (*by_cell, 2), -1.0)[
+            rows
+        ],
+    }
 
 
 def _position_prices(x: Layout, duals: Reading) -> Floats:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.reach import BAND_FACTOR, band_yields
+from optimizer.reserves import reserve_band_kwh
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -122,6 +123,11 @@ class Layout:
     def band_yields(self) -> Mask:
         """Batteries whose band has a priced slack, shape (N,)."""
         return band_yields(self.problem)
+
+    @cached_property
+    def reserve_band_kwh(self) -> tuple[Floats, Floats]:
+        """Edges that the energy behind reserves keeps, shapes (N, T+1)."""
+        return reserve_band_kwh(self.problem)
 
     @property
     def firm_price_per_kwh(self) -> float:

@@ -15,6 +15,7 @@ from optimizer.formulation import (
     network,
     network_rows,
     ramp,
+    reserve,
     trading,
 )
 from optimizer.formulation.objective import cost
@@ -36,6 +37,7 @@ COLUMNS: tuple[Adds, ...] = (
     network_rows.add_network_breaches,
     ramp.add_limit_ramp_breaches,
     trading.add_deviations,
+    reserve.add_reserves,
     end_value.add_end_energy,
 )
 ROWS: tuple[Adds, ...] = (
@@ -75,6 +77,11 @@ ROWS: tuple[Adds, ...] = (
     ramp.limit_ramp_down,
     trading.position,
     trading.power_change,
+    reserve.reserve_charge,
+    reserve.reserve_discharge,
+    reserve.reserve_energy_min,
+    reserve.reserve_energy_max,
+    reserve.reserve_kept,
 )
 """Each adds the rows that bear its own name, and only those that can bind."""
 

@@ -112,6 +112,9 @@ def _breach_terms(m: pyo.ConcreteModel, x: Layout) -> Iterator[Term]:
     for columns in (m.limit_ramp_above_kw, m.limit_ramp_below_kw):
         ramp = np.where(limits.has_firm_ramp, x.firm_price_per_kwh, limits.breach_price_per_kwh)
         yield from ((ramp[n] * step_h[t], column) for (n, t), column in columns.items())
+    products = x.problem.reserves
+    missing = np.where(products.is_firm, x.firm_price_per_kwh, products.breach_price_per_kwh)
+    yield from ((missing[k] * step_h[t], column) for (k, t), column in m.reserve_short_kw.items())
     rows = x.problem.network
     per_kwh = np.where(rows.is_firm, x.firm_price_per_kwh, rows.breach_price_per_kwh)
     per_kw = per_kwh * step_h[rows.interval]

@@ -14,6 +14,7 @@ from optimizer.reading.context import Reading, Remains
 from optimizer.reading.json_file import read_json
 from optimizer.reading.network import network_rows_of
 from optimizer.reading.positions import positions_of
+from optimizer.reading.reserves import reserves_of
 from optimizer.reading.targets import targets_of
 from optimizer.reading.tree import groups_of, limits_of
 from optimizer.reading.units import batteries_of, generators_of
@@ -29,6 +30,7 @@ _LISTS = (
     "peak_charges",
     "network",
     "positions",
+    "reserves",
 )
 
 
@@ -102,6 +104,7 @@ def _normal_form(
             document=content,
             network=network_rows_of(reading),
             positions=positions_of(reading),
+            reserves=reserves_of(reading),
         )
     except ProblemError as error:
         faults.extend(reading.in_document_words(error.faults))

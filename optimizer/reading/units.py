@@ -58,6 +58,7 @@ def batteries_of(reading: Reading) -> Batteries:
         end_value_per_kwh=values,
         end_value_kwh=widths,
         **_changes(reading, rows),
+        provides_reserve=np.array([row["provides_reserve"] for row in rows], dtype=bool),
         **columns,
     )
 
@@ -123,6 +124,7 @@ def _store(reading: Reading, row: AnyStore, path: str) -> dict[str, Any]:
         "p_kw_initial": _or(row.p_kw_initial, np.nan),
         "p_kw_previous": reading.open_series(row.p_kw_previous, f"{path}.p_kw_previous", np.nan),
         "change_price_per_kwh": row.change_price_per_kwh,
+        "provides_reserve": row.provides_reserve,
     }
 
 

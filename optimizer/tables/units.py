@@ -51,6 +51,7 @@ class Batteries:
             has any.
         change_price_per_kwh: shape (N,), ≥ 0, price of each kWh by which the power differs from
             the previous plan's; left out, 0.
+        provides_reserve: shape (N,), rows that keep reserves of their groups; left out, none.
     """
 
     battery_id: tuple[str, ...]
@@ -79,10 +80,16 @@ class Batteries:
     end_value_kwh: Floats
     p_kw_previous: Floats = field(default_factory=left_out)
     change_price_per_kwh: Floats = field(default_factory=left_out)
+    provides_reserve: npt.NDArray[np.bool_] = field(default_factory=left_out)
 
     def __post_init__(self) -> None:
         shape = self.p_charge_kw_max.shape
-        spread(self, p_kw_previous=(np.nan, shape), change_price_per_kwh=(0.0, shape[:1]))
+        spread(
+            self,
+            p_kw_previous=(np.nan, shape),
+            change_price_per_kwh=(0.0, shape[:1]),
+            provides_reserve=(False, shape[:1]),
+        )
 
     def __len__(self) -> int:
         return len(self.battery_id)

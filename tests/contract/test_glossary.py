@@ -28,6 +28,7 @@ MODULES = (
     "twins.technology",
     "optimizer.problem",
     "optimizer.tables.network",
+    "optimizer.tables.reserve",
     "optimizer.tables.trading",
     "optimizer.tables.tree",
     "optimizer.tables.units",

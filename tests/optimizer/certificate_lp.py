@@ -55,10 +55,12 @@ class Program:
 class Answer:
     """Cost, powers and multipliers of the optimum."""
 
+    problem: DispatchProblem
     cost: float
     p_charge_kw: np.ndarray
     p_discharge_kw: np.ndarray
     generation_kw: np.ndarray
+    reserve_kw: np.ndarray
     multipliers: Multipliers
 
 
@@ -157,12 +159,15 @@ def solve_continuous(problem: DispatchProblem) -> Answer:
     _network_rows(lp, problem, net, (charge, discharge, output))
     _net_ramp_rows(lp, problem, net)
     _deviation_rows(lp, problem, net, (charge, discharge))
+    held = _reserve_rows(lp, problem, (charge, discharge), stored)
     result, equal, most = lp.solve()
     return Answer(
+        problem,
         result.fun,
         result.x[charge],
         result.x[discharge],
         result.x[output] if output.size else np.zeros(output.shape),
+        np.array([[result.x[c] for c in row] for row in held]).reshape(-1, intervals),
         _multipliers(problem, equal, most),
     )
 
@@ -295,6 +300,50 @@ def _deviation_rows(lp: Program, problem: DispatchProblem, net, columns) -> None
         lp.equal["change", i, t] = (off, b.p_kw_previous[i, t])
 
 
+def _reserve_rows(lp: Program, problem: DispatchProblem, columns, stored) -> list[list[int]]:
+    """Columns of every pair, by interval."""
+    b, products, step_h = problem.batteries, problem.reserves, problem.grid.step_h
+    charge, discharge = columns
+    yields, place = band_yields(problem), {i: n for n, i in enumerate(problem.reserve_batteries)}
+    none = 0.0
+    held = [
+        [lp.column(0.0, 0.0, none if yields[i] else None) for _ in step_h]
+        for _, i in problem.reserve_pairs
+    ]
+    for i, at in place.items():
+        if yields[i]:
+            continue
+        for t in range(len(step_h)):
+            power = {charge[i, t]: 1.0, discharge[i, t]: -1.0}
+            for is_up, sign, most in (
+                (True, -1.0, b.p_discharge_kw_max[i, t]),
+                (False, 1.0, b.p_charge_kw_max[i, t]),
+            ):
+                mine = [
+                    (held[n][t], products.duration_h[k])
+                    for n, (k, j) in enumerate(problem.reserve_pairs)
+                    if j == i and products.is_up[k] == is_up
+                ]
+                ready = dict.fromkeys((c for c, _ in mine), 1.0)
+                lp.most["reserve power", is_up, at, t] = (add(ready, (sign, power)), most)
+                rate = 1 / b.efficiency_discharge[i, t] if is_up else b.efficiency_charge[i, t]
+                behind = {column: hours * rate for column, hours in mine}
+                for end in (0, 1):
+                    row, known = stored(i, t + end)
+                    edge = b.energy_kwh_min[i, t + end] if is_up else b.energy_kwh_max[i, t + end]
+                    if t + end == 0:
+                        edge = min(edge, known) if is_up else max(edge, known)
+                    name = ("reserve energy", is_up, at, t, end)
+                    lp.most[name] = (add(behind, (sign, row)), sign * (edge - known))
+    for k in range(len(products)):
+        price = products.breach_price_per_kwh[k] or problem.firm_price_per_kwh
+        for t in range(len(step_h)):
+            row = {lp.column(price * step_h[t]): -1.0}
+            row |= {held[n][t]: -1.0 for n, (q, _) in enumerate(problem.reserve_pairs) if q == k}
+            lp.most["reserve", k, t] = (row, -products.p_kw_required[k, t])
+    return held
+
+
 def _multipliers(problem: DispatchProblem, equal: dict, most: dict) -> Multipliers:
     (batteries, intervals), step_h = problem.shape, problem.grid.step_h
 
@@ -302,10 +351,14 @@ def _multipliers(problem: DispatchProblem, equal: dict, most: dict) -> Multiplie
         values = np.zeros(shape)
         for (row, *at), marginal in rows.items():
             if row == name:
-                values[tuple(at)] = -marginal
+                values[tuple(map(int, at))] = -marginal
         return values
 
     limits, targets = len(problem.limits), len(problem.targets)
+    keeping = len(problem.reserve_batteries)
+    # By direction: down first, as False comes before True.
+    power = table(most, "reserve power", 2, keeping, intervals)
+    energy = table(most, "reserve energy", 2, keeping, intervals, 2)
     site = table(equal, "site", len(problem.groups), intervals) / step_h
     return Multipliers(
         energy_value_per_kwh=table(equal, "energy", batteries, intervals),
@@ -322,4 +375,9 @@ def _multipliers(problem: DispatchProblem, equal: dict, most: dict) -> Multiplie
         limit_ramp_up_per_kw=table(most, "net ramp up", limits, intervals),
         limit_ramp_down_per_kw=table(most, "net ramp down", limits, intervals),
         position_per_kwh=table(equal, "position", len(problem.positions), intervals) / step_h,
+        reserve_per_kw=table(most, "reserve", len(problem.reserves), intervals),
+        reserve_charge_per_kw=power[0],
+        reserve_discharge_per_kw=power[1],
+        reserve_energy_min_per_kwh=energy[1],
+        reserve_energy_max_per_kwh=energy[0],
     )

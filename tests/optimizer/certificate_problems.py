@@ -10,6 +10,7 @@ import numpy as np
 from optimizer.certificate import check
 from optimizer.plan import Breach, Multipliers, Plan, Status, StopReason
 from optimizer.reach import band_yields
+from optimizer.reserves import reserve_within
 from tests.optimizer.problems import make_problem
 from twins.timegrid import iso
 
@@ -168,6 +169,18 @@ def random_problem(
         limit["ramp_up_kw_per_h"] = maybe(rng.uniform(0, 4), np.inf)
         limit["ramp_down_kw_per_h"] = maybe(rng.uniform(0, 4), np.inf)
         limit["p_kw_initial"] = maybe(rng.uniform(-2, 6), np.nan)
+    reserves = [
+        {
+            "group": named[rng.integers(len(named))],
+            "is_up": bool(rng.random() < 0.5),
+            "p_kw_required": maybe(rng.uniform(0, 5, count), 2.0),
+            "duration_h": rng.choice([0.0, 0.5, 1.0, 2.0]),
+            "breach_price_per_kwh": rng.choice([0.0, 0.05, 0.3]),
+        }
+        for _ in range(rng.integers(0, 3) if shared else 0)
+    ]
+    for battery_row in batteries if shared and not discrete else ():
+        battery_row["provides_reserve"] = bool(rng.random() < 0.6)
     return make_problem(
         count,
         rng.choice([0.5, 1.0, 7.0], count) if rng.random() < 0.3 else 1.0,
@@ -180,6 +193,7 @@ def random_problem(
         sell,
         network=network,
         positions=positions,
+        reserves=reserves,
     )
 
 
@@ -207,6 +221,11 @@ def random_multipliers(problem: DispatchProblem, rng: Random) -> Multipliers:
         limit_ramp_up_per_kw=prices(limits, intervals),
         limit_ramp_down_per_kw=prices(limits, intervals),
         position_per_kwh=prices(len(problem.positions), intervals),
+        reserve_per_kw=prices(len(problem.reserves), intervals),
+        reserve_charge_per_kw=prices(len(problem.reserve_batteries), intervals),
+        reserve_discharge_per_kw=prices(len(problem.reserve_batteries), intervals),
+        reserve_energy_min_per_kwh=prices(len(problem.reserve_batteries), intervals, 2),
+        reserve_energy_max_per_kwh=prices(len(problem.reserve_batteries), intervals, 2),
     )
 
 
@@ -233,7 +252,10 @@ def random_plan(problem: DispatchProblem, rng: Random) -> Plan | None:
     table = problem.generators
     generation = rng.uniform(table.p_kw_min, table.p_kw_available)
     plan = make_plan(problem, p_kw, generation_kw=generation)
-    bought = {"ramp", "target", "limit", "limit ramp", "network"}
+    asked = rng.uniform(0, 6, plan.reserve_kw.shape)
+    held = reserve_within(problem, p_kw, plan.energy_kwh, asked)
+    plan = replace(plan, reserve_kw=held)
+    bought = {"ramp", "target", "limit", "limit ramp", "network", "reserve"}
     bands = {name for name, free in zip(b.battery_id, yields, strict=True) if free}
     for violation in check(plan):
         if violation.rule in bought or (violation.rule == "band" and violation.name in bands):

@@ -19,6 +19,7 @@ from optimizer.problem import (
     Limits,
     NetworkRows,
     Positions,
+    Reserves,
     Targets,
 )
 from twins.timegrid import TimeGrid
@@ -40,7 +41,7 @@ _BATTERY: dict[str, Any] = {
     "wear_cost_charge_per_kwh": 0.0, "wear_cost_discharge_per_kwh": 0.0,
     "cycles_per_day_max": np.inf, "ramp_up_kw_per_h": np.inf, "ramp_down_kw_per_h": np.inf,
     "p_kw_initial": np.nan, "end_value_per_kwh": 0.0, "end_value_kwh": np.inf,
-    "p_kw_previous": np.nan, "change_price_per_kwh": 0.0,
+    "p_kw_previous": np.nan, "change_price_per_kwh": 0.0, "provides_reserve": False,
 }  # fmt: skip
 _GENERATOR: dict[str, Any] = {
     "group": None, "p_kw_available": 5.0, "p_kw_min": 0.0, "cost_per_kwh": 0.0,
@@ -61,6 +62,10 @@ _TARGET: dict[str, Any] = {
     "battery": 0, "at_h": None, "interval": 0, "share": 1.0, "energy_kwh_min": -np.inf,
     "energy_kwh_max": np.inf, "breach_price_per_kwh": 0.0,
 }  # fmt: skip
+_RESERVE: dict[str, Any] = {
+    "group": None, "is_up": True, "p_kw_required": 0.0, "duration_h": 1.0,
+    "breach_price_per_kwh": 0.0,
+}  # fmt: skip
 # Columns that are series, by length beyond the number of intervals.
 _SERIES: dict[str, dict[str, int]] = {
     "battery": dict.fromkeys(
@@ -73,13 +78,21 @@ _SERIES: dict[str, dict[str, int]] = {
     ),
     "limit": {"p_kw_max": 0, "p_kw_min": 0},
     "target": {},
+    "reserve": {"p_kw_required": 0},
     "position": {"p_kw": 0, "price_above_per_kwh": 0, "price_below_per_kwh": 0},
 }  # fmt: skip
 _DEFAULTS = {
     "battery": _BATTERY, "generator": _GENERATOR, "group": _GROUP, "limit": _LIMIT,
-    "target": _TARGET, "position": _POSITION,
+    "target": _TARGET, "position": _POSITION, "reserve": _RESERVE,
 }  # fmt: skip
-_PREFIX = {"battery": "b", "generator": "m", "group": "g", "limit": "l", "position": "c"}
+_PREFIX = {
+    "battery": "b",
+    "generator": "m",
+    "group": "g",
+    "limit": "l",
+    "position": "c",
+    "reserve": "q",
+}
 _WHOLE = {"power_levels", "group", "parent", "interval"}
 _NAMED = {"group", "parent"}
 
@@ -97,6 +110,7 @@ def make_problem(
     start: np.datetime64 = START,
     network: Sequence[dict[str, Any]] = (),
     positions: Sequence[dict[str, Any]] = (),
+    reserves: Sequence[dict[str, Any]] = (),
 ) -> DispatchProblem:
     """A problem of `T` intervals; the export price is the import price unless it is given.
 
@@ -129,6 +143,9 @@ def make_problem(
         groups=Groups(group_id=tuple(group_ids), **table("group", groups)),
         limits=Limits(limit_id=tuple(_names("limit", limits)), **table("limit", limits)),
         targets=Targets(**target_columns),
+        reserves=Reserves(
+            reserve_id=tuple(_names("reserve", reserves)), **table("reserve", reserves)
+        ),
         positions=Positions(
             position_id=tuple(_names("position", positions)), **table("position", positions)
         ),
@@ -212,7 +229,7 @@ def _column(kind: str, key: str, values: list[Any], count: int) -> npt.NDArray[A
         return _pieces(key, values)
     if key in _WHOLE:
         return np.array(values, dtype=np.int64)
-    if key in ("is_session", "is_site"):
+    if key in ("is_session", "is_site", "is_up", "provides_reserve"):
         return np.array(values, dtype=bool)
     return np.array([np.nan if v is None else v for v in values], dtype=float)
 

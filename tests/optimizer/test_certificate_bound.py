@@ -29,6 +29,11 @@ from tests.optimizer.problems import make_problem
 SEEDS = st.integers(0, 2**32 - 1)
 
 
+def plan_cost(plan):
+    powers = plan.p_charge_kw, plan.p_discharge_kw, plan.generation_kw
+    return cost_of(plan.problem, *powers, plan.reserve_kw)
+
+
 def scale_of(problem) -> float:
     """What the rounding of a cost is measured against."""
     total = abs(idle_cost(problem).total) + problem.firm_price_per_kwh
@@ -45,7 +50,7 @@ def test_no_plan_earns_more_than_the_bound(seed, discrete, odd_prices, other_see
     bounds = [profit_bound(problem, random_multipliers(problem, rng)) for _ in range(3)]
     bounds.append(profit_bound(problem))
     for plan in plans:
-        cost = cost_of(problem, plan.p_charge_kw, plan.p_discharge_kw, plan.generation_kw)
+        cost = plan_cost(plan)
         profit = idle_cost(problem).total - cost.total
         assert profit <= min(bounds) + 1e-9 * scale_of(problem)
 
@@ -66,7 +71,7 @@ def test_no_plan_earns_more_than_the_bound_near_the_optimum(seed, discrete):
         bounds.append(profit_bound(problem, replace(prices, **shaken)))
     for plan in (random_plan(problem, rng) for _ in range(10)):
         if plan is not None:
-            cost = cost_of(problem, plan.p_charge_kw, plan.p_discharge_kw, plan.generation_kw)
+            cost = plan_cost(plan)
             profit = idle_cost(problem).total - cost.total
             assert profit <= min(bounds) + 1e-9 * scale_of(problem)
 
@@ -81,7 +86,7 @@ def test_the_bound_is_the_optimum_at_its_multipliers(seed):
     assert bound >= answer.cost - tolerance
     if np.minimum(answer.p_charge_kw, answer.p_discharge_kw).max() < 1e-9:
         event("no battery charges and discharges at once")
-        cost = cost_of(problem, answer.p_charge_kw, answer.p_discharge_kw, answer.generation_kw)
+        cost = plan_cost(answer)
         assert bound == pytest.approx(cost.total, abs=max(tolerance, 1e-7 * abs(cost.total)))
         assert cost.total == pytest.approx(answer.cost, abs=tolerance)
 

@@ -12,6 +12,7 @@ from optimizer.clash import Clash, Rule, find_clash
 from optimizer.errors import InfeasibleError
 from optimizer.solve import solve
 from optimizer.tables.network import NetworkRows
+from optimizer.tables.reserve import Reserves
 from tests.optimizer.certificate_problems import random_problem
 from tests.optimizer.problems import make_problem
 from twins.timegrid import iso
@@ -104,13 +105,14 @@ def with_only(problem: DispatchProblem, rules: list[Rule]) -> DispatchProblem:
             where=(), **{n: v[:0] for n, v in vars(targets).items() if n != "where"}
         ),
         network=NetworkRows.none(),
+        reserves=Reserves.none(),
     )
 
 
 def test_the_limits_of_a_clash_clash_and_do_not_without_any_one_of_them() -> None:
     checked = 0
     for seed in range(360):
-        problem = random_problem(seed)
+        problem = random_problem(seed, shared=seed % 2 == 0)
         clash = find_clash(problem, solve(problem, solver="monolith").breaches)
         if clash is None or {rule.kind for rule in clash.rules} != {"limit"}:
             continue

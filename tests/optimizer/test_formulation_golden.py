@@ -49,6 +49,14 @@ _LIMIT = {
 _ROW = {"interval": 1, "weights": {"b0": 1.0, "b1": -0.5, "m0": 0.25, "feeder": 0.75, None: 0.125}}
 _PEAK = {**TIGHT, "limit_id": "peak", "group": "feeder", "breach_price_per_kw": 2.0}
 
+
+def _reserve(**changes: Any) -> DispatchProblem:
+    """Two batteries, one of which keeps one product in two intervals."""
+    product = {"p_kw_required": [1, 0, 2, 0], **changes}
+    keeps = {**LOSSY, "provides_reserve": True, "group": "feeder", "energy_kwh_min": 1.0}
+    return _toy(batteries=[{}, keeps], groups=[{"group_id": "feeder"}], reserves=[product])
+
+
 TOYS: dict[str, DispatchProblem] = {
     "energy_balance": _battery(inflow_kw=[0, -0.5, 0, 0.2], p_charge_kw_max=[5, 0, 5, 5]),
     "band_min": _battery(**_OUTSIDE),
@@ -91,6 +99,11 @@ TOYS: dict[str, DispatchProblem] = {
             {"interval": 2, "weights": {"b1": 1.0}, "p_kw_min": 0.5},
         ],
     ),
+    "reserve_charge": _reserve(is_up=False),
+    "reserve_discharge": _reserve(),
+    "reserve_energy_min": _reserve(duration_h=0.5),
+    "reserve_energy_max": _reserve(is_up=False, duration_h=2.0, group="feeder"),
+    "reserve_kept": _reserve(breach_price_per_kwh=0.2, duration_h=0.0),
     "limit_ramp_up": _toy(
         **_LIMIT, limits=[{"group": "feeder", "ramp_up_kw_per_h": 2.0}], step_h=[1, 0.5, 0.5, 1]
     ),

@@ -272,3 +272,143 @@ def test_a_part_of_a_problem_has_the_positions_of_its_groups() -> None:
     assert part.problem.positions.group.tolist() == [0]
     all_of_it = excerpt(problem, keep_all(problem), "all", whole=True)
     assert len(all_of_it.problem.positions) == 3
+
+
+KEEPS = {"provides_reserve": True}
+
+
+def test_reserve_upwards_holds_back_power_and_the_energy_behind_it() -> None:
+    """Selling pays in every hour. 2 kW for an hour, at an efficiency of 0.8: 2.5 kWh stay."""
+    problem = make_problem(
+        2,
+        price_import=0.3,
+        batteries=[{**KEEPS, "efficiency_discharge": 0.8}],
+        reserves=[{"p_kw_required": 2.0, "duration_h": 1.0}],
+    )
+    plan = solve(problem)
+    assert plan.energy_kwh[0, -1] == pytest.approx(2.5)
+    assert plan.reserve_by_product_kw[0] == pytest.approx([2.0, 2.0])
+    assert (plan.p_discharge_kw - plan.p_charge_kw + plan.reserve_kw).max() <= 5.0 + 1e-9
+    assert plan.certificate is not None
+    assert plan.certificate.profit == pytest.approx(0.3 * 0.8 * 2.5)
+    assert plan.certificate.gap == pytest.approx(0.0, abs=1e-9)
+    assert not plan.breaches
+
+
+def test_a_battery_that_charges_may_stop_for_reserve_and_one_at_rest_may_start() -> None:
+    """At full charging power 10 kW could be given up again; downwards there is no room left."""
+    battery = {**KEEPS, "energy_kwh_max": 100.0, "energy_kwh_initial": 50.0}
+    charging = {"batteries": [{**battery, "end_value_per_kwh": 1.0}]}
+    up = make_problem(1, reserves=[{"p_kw_required": 10.0}], **charging)
+    plan = solve(up)
+    assert plan.p_kw.values == pytest.approx(np.array([[5.0]]))
+    assert not plan.breaches
+    down = {"p_kw_required": 4.0, "is_up": False, "breach_price_per_kwh": 0.5}
+    plan = solve(make_problem(1, reserves=[down], **charging))
+    assert plan.p_kw.values == pytest.approx(np.array([[5.0]]))
+    (breach,) = plan.breaches
+    assert (breach.kind, breach.name, breach.side, breach.unit) == ("reserve", "q0", "below", "kW")
+    assert breach.size == pytest.approx(4.0)
+    assert plan.certificate is not None
+    assert plan.certificate.cost == pytest.approx(5 * 0.1 + 4 * 0.5 - 55.0)
+    assert certify(replace(plan, breaches=())).worst_violation == pytest.approx(1.0)
+
+
+def test_reserve_is_kept_by_who_can_and_may() -> None:
+    """Of 6 kW the battery in the group gives its 5; the other is elsewhere, the third may not."""
+    problem = make_problem(
+        1,
+        batteries=[{**KEEPS, "group": "here"}, KEEPS, {"group": "here"}],
+        groups=[{"group_id": "here"}],
+        reserves=[{"group": "here", "p_kw_required": 6.0, "duration_h": 0.5}],
+    )
+    assert problem.reserve_pairs.tolist() == [[0, 0]]
+    plan = solve(problem)
+    assert plan.reserve_kw.tolist() == [[pytest.approx(5.0)]] or plan.p_charge_kw[0, 0] > 0
+    whole = replace(problem.reserves, group=np.array([NO_GROUP]))
+    assert not solve(replace(problem, reserves=whole)).breaches
+
+
+def test_a_battery_that_cannot_keep_its_band_keeps_no_reserve() -> None:
+    low = {**KEEPS, "energy_kwh_initial": 1.0, "energy_kwh_min": 4.0, "p_charge_kw_max": 1.0}
+    plan = solve(make_problem(2, batteries=[low], reserves=[{"p_kw_required": 1.0}]))
+    assert not plan.reserve_kw.any()
+    assert {breach.kind for breach in plan.breaches} == {"band", "reserve"}
+    claimed = replace(plan, reserve_kw=np.ones((1, 2)))
+    assert certify(claimed).worst_violation >= 0.2
+
+
+def test_reserve_that_is_claimed_but_not_held_is_found() -> None:
+    problem = make_problem(1, batteries=[KEEPS], reserves=[{"p_kw_required": 4.0}])
+    held = certify(make_plan(problem, [[-1.0]], reserve_kw=np.array([[4.0]])))
+    assert held.worst_violation == 0.0
+    power = certify(make_plan(problem, [[-2.0]], reserve_kw=np.array([[4.0]])))
+    assert power.worst_violation == pytest.approx(1.0 / 4.0)  # kWh behind it; of 5 kW 1 lacks
+    negative = certify(make_plan(problem, [[0.0]], reserve_kw=np.array([[-1.0]])))
+    assert negative.worst_violation >= 0.2
+
+
+def test_every_fault_of_reserves_is_named() -> None:
+    product = {"direction": "up", "p_kw_required": 1, "duration_h": 1, "reserve_id": "a"}
+    steps = {**BATTERY, "power_levels": 2, "provides_reserve": True}
+    assert faults(
+        batteries=[steps],
+        reserves=[product, product, {**product, "reserve_id": "b", "p_kw_required": [1, -1]}],
+    ) == {"batteries[0].provides_reserve", "reserves[1].reserve_id", "reserves[2].p_kw_required[1]"}
+    assert faults(reserves=[{**product, "direction": "sideways"}]) == {"reserves[0].direction"}
+
+
+def test_reserves_by_brute_force() -> None:
+    """Every plan on a grid of half a kW, and the best reserve of each: none is cheaper."""
+    problem = make_problem(
+        2,
+        price_import=[0.1, 0.35],
+        batteries=[{**KEEPS, "p_charge_kw_max": 2.0, "p_discharge_kw_max": 2.0,
+                    "energy_kwh_max": 4.0, "energy_kwh_initial": 2.0, "energy_kwh_min": 0.5,
+                    "efficiency_discharge": 0.8}],
+        reserves=[
+            {"p_kw_required": [1.5, 1.0], "duration_h": 0.5, "breach_price_per_kwh": 0.15},
+            {"p_kw_required": 1.5, "duration_h": 1.0, "is_up": False,
+             "breach_price_per_kwh": 0.1},
+        ],
+    )  # fmt: skip
+    plan = solve(problem)
+    assert plan.certificate is not None
+    best = np.inf
+    for first in np.arange(-2.0, 2.01, 0.5):
+        for second in np.arange(-2.0, 2.01, 0.5):
+            trial = make_plan(problem, [[first, second]])
+            if trial.energy_kwh.min() < 0.5 or trial.energy_kwh.max() > 4.0:
+                continue
+            ends = np.stack([trial.energy_kwh[0, :-1], trial.energy_kwh[0, 1:]])
+            power = np.array([first, second])
+            up = np.minimum(2.0 + power, (ends.min(axis=0) - 0.5) * 0.8 / 0.5)
+            down = np.minimum(2.0 - power, 4.0 - ends.max(axis=0))
+            short_up = np.maximum(np.array([1.5, 1.0]) - up, 0.0).sum()
+            short_down = np.maximum(1.5 - down, 0.0).sum()
+            cost = 0.1 * first + 0.35 * second + 0.15 * short_up + 0.1 * short_down
+            best = min(best, cost)
+    assert plan.certificate.cost <= best + 1e-9
+    assert plan.certificate.cost >= best - 0.35 * 0.5
+    assert plan.certificate.gap == pytest.approx(0.0, abs=1e-8)
+
+
+def test_the_certificate_of_continuous_problems_with_everything_closes() -> None:
+    """Linear programming duality: at the model's own multipliers the bound is the optimum."""
+    kinds = {"positions": 0, "reserve_pairs": 0, "network": 0}
+    checked = 0
+    for seed in range(1000, 1120):
+        problem = random_problem(seed)
+        plan = solve(problem, solver="monolith")
+        assert plan.solver is not None
+        assert plan.certificate is not None
+        if plan.solver.binaries:
+            continue
+        found = certify(plan)  # trusts nobody
+        rounding = 1e-9 * problem.firm_price_per_kwh
+        assert found.gap <= 1e-6 or found.gap_absolute <= rounding, f"seed {seed}: {found}"
+        checked += 1
+        for name in kinds:
+            kinds[name] += bool(len(getattr(problem, name)))
+    assert checked > 60
+    assert min(kinds.values()) > 15

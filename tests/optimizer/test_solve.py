@@ -150,6 +150,10 @@ def test_cost_scales_with_prices(seed: int, factor: float) -> None:
             price_above_per_kwh=factor * problem.positions.price_above_per_kwh,
             price_below_per_kwh=factor * problem.positions.price_below_per_kwh,
         ),
+        reserves=replace(
+            problem.reserves,
+            breach_price_per_kwh=factor * problem.reserves.breach_price_per_kwh,
+        ),
         network=replace(
             problem.network,
             breach_price_per_kwh=factor * problem.network.breach_price_per_kwh,
