@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from optimizer.reach import band_yields
+from optimizer.tables.reserve import Reserves
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -76,3 +78,45 @@ def _sums(values: Floats, place: npt.NDArray[np.intp], count: int) -> Floats:
 def _share(room: Floats, asked: Floats) -> Floats:
     room = np.maximum(room, 0.0)
     return np.where(asked > room, room / np.where(asked > 0, asked, 1.0), 1.0)
+
+
+def held_back(problem: DispatchProblem, reserve_kw: Floats) -> DispatchProblem:
+    """The problem without its products, in batteries that leave room for what a plan keeps of them.
+
+    A power that must not fall to 0, because a reserve leans on it, is not held: most powers cannot
+    be negative.
+
+    Args:
+        problem: what was asked.
+        reserve_kw: shape (P, T), what is kept.
+    """
+    b, products = problem.batteries, problem.reserves
+    if not len(products):
+        return problem
+    product, battery = problem.reserve_pairs.T
+    low, high = b.energy_kwh_min.copy(), b.energy_kwh_max.copy()
+    charge, discharge = b.p_charge_kw_max.copy(), b.p_discharge_kw_max.copy()
+    for is_up in (True, False):
+        mine = np.flatnonzero(products.is_up[product] == is_up)
+        rows, place = np.unique(battery[mine], return_inverse=True)
+        kept, hours = reserve_kw[mine], products.duration_h[product[mine], None]
+        rate = b.efficiency_charge[battery[mine]]
+        per_kw = 1.0 / b.efficiency_discharge[battery[mine]] if is_up else rate
+        behind = _sums(per_kw * hours * kept, place, len(rows))
+        at_instant = np.zeros((len(rows), len(problem.grid) + 1))
+        at_instant[:, :-1] = behind
+        at_instant[:, 1:] = np.maximum(at_instant[:, 1:], behind)
+        power = discharge if is_up else charge
+        power[rows] = np.maximum(power[rows] - _sums(kept, place, len(rows)), 0.0)
+        if is_up:
+            low[rows] += at_instant
+        else:
+            high[rows] -= at_instant
+    batteries = replace(
+        b,
+        energy_kwh_min=np.minimum(low, np.maximum(high, b.energy_kwh_min)),
+        energy_kwh_max=np.maximum(high, np.minimum(low, b.energy_kwh_max)),
+        p_charge_kw_max=charge,
+        p_discharge_kw_max=discharge,
+    )
+    return replace(problem, batteries=batteries, reserves=Reserves.none())

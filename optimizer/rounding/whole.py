@@ -17,6 +17,7 @@ import numpy as np
 from optimizer.breaches import find_breaches
 from optimizer.certificate import BY_BRANCH_AND_BOUND, certify
 from optimizer.plan import Plan, Status
+from optimizer.reserves import held_back, reserve_within
 from optimizer.rounding.network import unit_weights
 from optimizer.rounding.rows import Work, gather
 from optimizer.rounding.tree import (
@@ -48,7 +49,9 @@ def in_whole_watts(plan: Plan, *, gap: float = 1e-6, threads: int | None = None)
     """The plan with every power in whole watts and never both directions at once.
 
     Power limits, bands, targets, ramps, cycle caps, least powers, limits of groups and network rows
-    hold as far as they hold in `plan`. Steps of `power_levels` stay steps, whole watts or not.
+    hold as far as they hold in `plan`. Reserves keep their room, but for those that lean on a power
+    that must not fall to 0: these may be cut, and what is missing is reported. Steps of
+    `power_levels` stay steps, whole watts or not.
     Curtailed generation is rounded; generation that is not curtailed stays what the weather gives.
     Where no whole number of watts does, the power keeps a fraction; `SolverReport.cells_left`
     counts these.
@@ -62,11 +65,16 @@ def in_whole_watts(plan: Plan, *, gap: float = 1e-6, threads: int | None = None)
         A plan with breaches and certificate of its own; its bound is that of the same multipliers.
     """
     started = time.perf_counter()
-    problem, work = plan.problem, _start(plan)
+    problem = plan.problem
+    # Rounded as if what reserves lean on were not there to be used.
+    held = replace(plan, problem=held_back(problem, plan.reserve_kw), reserve_kw=np.zeros(0))
+    work = _start(held)
     pieces = _pieces(work)
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         left = sum(pool.map(lambda piece: _round_piece(work, *piece), pieces))
-    breaches = find_breaches(problem, work.charge, work.discharge, work.generation, work.energy)
+    reserve = reserve_within(problem, work.charge - work.discharge, work.energy, plan.reserve_kw)
+    powers = (work.charge, work.discharge, work.generation)
+    breaches = find_breaches(problem, *powers, work.energy, reserve)
     took = time.perf_counter() - started
     made = replace(
         plan,
@@ -74,6 +82,7 @@ def in_whole_watts(plan: Plan, *, gap: float = 1e-6, threads: int | None = None)
         p_discharge_kw=work.discharge,
         energy_kwh=work.energy,
         generation_kw=work.generation,
+        reserve_kw=reserve,
         breaches=breaches,
         certificate=None,
     )

@@ -169,18 +169,19 @@ def random_problem(
         limit["ramp_up_kw_per_h"] = maybe(rng.uniform(0, 4), np.inf)
         limit["ramp_down_kw_per_h"] = maybe(rng.uniform(0, 4), np.inf)
         limit["p_kw_initial"] = maybe(rng.uniform(-2, 6), np.nan)
+    own = np.random.default_rng([seed, 1])  # what else a seed gives stays as it was
     reserves = [
         {
-            "group": named[rng.integers(len(named))],
-            "is_up": bool(rng.random() < 0.5),
-            "p_kw_required": maybe(rng.uniform(0, 5, count), 2.0),
-            "duration_h": rng.choice([0.0, 0.5, 1.0, 2.0]),
-            "breach_price_per_kwh": rng.choice([0.0, 0.05, 0.3]),
+            "group": named[own.integers(len(named))],
+            "is_up": bool(own.random() < 0.5),
+            "p_kw_required": own.choice([2.0, own.uniform(0, 5)]) * own.uniform(0.5, 1, count),
+            "duration_h": own.choice([0.0, 0.5, 1.0, 2.0]),
+            "breach_price_per_kwh": own.choice([0.0, 0.05, 0.3]),
         }
-        for _ in range(rng.integers(0, 3) if shared else 0)
+        for _ in range(own.integers(0, 3) if shared else 0)
     ]
     for battery_row in batteries if shared and not discrete else ():
-        battery_row["provides_reserve"] = bool(rng.random() < 0.6)
+        battery_row["provides_reserve"] = bool(own.random() < 0.6)
     return make_problem(
         count,
         rng.choice([0.5, 1.0, 7.0], count) if rng.random() < 0.3 else 1.0,

@@ -13,6 +13,7 @@ from optimizer.plan import Plan, Status, StopReason
 from optimizer.plan_file import read_plan, write_plan
 from optimizer.rounding import in_whole_watts
 from optimizer.solve import solve
+from optimizer.tables.reserve import Reserves
 from tests.optimizer.certificate_problems import random_problem
 from tests.optimizer.problems import make_problem
 
@@ -42,7 +43,8 @@ def test_random_plans_of_the_monolith_keep_what_they_kept(batch: int) -> None:
     """Ramps, cycle caps, steps, least powers, targets inside intervals, sites and all limits."""
     whole_ones = 0
     for seed in range(25 * batch, 25 * batch + 25):
-        plan = solve(random_problem(seed), solver="monolith")
+        problem = replace(random_problem(seed), reserves=Reserves.none())
+        plan = solve(problem, solver="monolith")
         whole = in_whole_watts(plan)
         assert_nothing_is_worse(whole, plan)
         assert whole.solver is not None
@@ -175,3 +177,21 @@ def test_the_resolution_is_written_and_read(tmp_path: Path) -> None:
 def test_other_resolutions_are_refused() -> None:
     with pytest.raises(ValueError, match="resolution_w must be 1 or None"):
         solve(make_problem(), resolution_w=10)  # type: ignore[arg-type]
+
+
+def test_reserve_keeps_its_room_in_whole_watts() -> None:
+    problem = make_problem(
+        price_import=[0.1, 0.31, 0.2, 0.33],
+        batteries=[{"provides_reserve": True, "efficiency_discharge": 0.93}] * 2,
+        reserves=[
+            {"p_kw_required": 1.2345, "duration_h": 0.7},
+            {"p_kw_required": 0.77777, "duration_h": 0.3, "is_up": False},
+        ],
+    )
+    plan = solve(problem, solver="monolith")
+    whole = in_whole_watts(plan)
+    assert not plan.breaches
+    assert not whole.breaches
+    assert not fractions(whole).any()
+    assert_nothing_is_worse(whole, plan)
+    assert whole.reserve_by_product_kw == pytest.approx(plan.reserve_by_product_kw)
