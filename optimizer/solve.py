@@ -15,7 +15,7 @@ from optimizer.audit import MODEL_GAP, MODEL_S, audited
 from optimizer.clash import find_clash
 from optimizer.discrete.features import needs_oracle, not_carried
 from optimizer.discrete.solve import solve_discrete
-from optimizer.engine.engine import solve_structured
+from optimizer.engine.engine import NAME, solve_structured
 from optimizer.errors import InfeasibleError, SolveError, UnsupportedFeatureError
 from optimizer.monolith import solve_monolith
 from optimizer.plan import Plan, Status, StopReason
@@ -24,7 +24,9 @@ from optimizer.rounding import Resolution, in_whole_watts
 if TYPE_CHECKING:
     from optimizer.problem import DispatchProblem
 
-__all__ = ["InfeasibleError", "SolveError", "Solver", "UnsupportedFeatureError", "solve"]
+__all__ = [
+    "InfeasibleError", "SolveError", "Solver", "UnsupportedFeatureError", "audit_plan", "solve",
+]  # fmt: skip
 
 Solver = Literal["auto", "monolith", "structured"]
 
@@ -106,13 +108,23 @@ def solve(
             assert plan.certificate is not None
             plan = by_monolith(f"the structured solver left a gap of {plan.certificate.gap:.2%}")
         elif audit:
-            most_s = DISCRETE_MODEL_S if needs_oracle(problem).any() else MODEL_S
-            model = partial(solve_monolith, gap=MODEL_GAP, time_limit_s=most_s, threads=threads)
-            plan = audited(plan, model)
+            plan = audit_plan(plan, threads=threads)
     firm = [breach for breach in plan.breaches if breach.is_firm]
     if strict and firm:
         raise InfeasibleError(problem.name, firm, find_clash(problem, firm))
     return plan if resolution_w is None else in_whole_watts(plan, gap=gap, threads=threads)
+
+
+def audit_plan(plan: Plan, *, threads: int | None = None) -> Plan:
+    """The plan with what its audit found; as it is where the Pyomo model has made it.
+
+    For whoever solves many problems with ``audit=False`` on the way to one plan.
+    """
+    if plan.solver is None or not plan.solver.name.startswith(NAME):
+        return plan
+    most_s = DISCRETE_MODEL_S if needs_oracle(plan.problem).any() else MODEL_S
+    model = partial(solve_monolith, gap=MODEL_GAP, time_limit_s=most_s, threads=threads)
+    return audited(plan, model)
 
 
 def _time_left_s(time_limit_s: float | None, started: float) -> float | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gridsim.run.result import Run
 
 FINDINGS_SHOWN_MAX = 10
-PHASES_SHOWN = ("load", "build", "solve", "replay", "power_flow")
+PHASES_SHOWN = ("load", "build", "solve", "power_flow", "linearise", "replay", "to_verdict")
 
 
 @guarded
@@ -137,11 +137,23 @@ def summary_rows(s: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("saving against self-consumption", f"{saving['self_consumption']:.1f} %"),
         (f"wear, part of the cost ({money})", f"{s['wear']:,.2f}"),
         ("equivalent full cycles a battery", f"{s['equivalent_cycles']:.2f}"),
-        ("proven gap to the best plan within its cuts", f"{s['gap']:.4%}"),
+        ("gap to the best plan of the last linear grid", f"{s['gap']:.4%}"),
+        ("share of the bound by transformer ratings", _share(s)),
+        ("largest excess over a limit in the AC flow", _excess(s)),
         ("proven gap to any plan, the grid left aside", f"{s['gap_any_plan']:.2%}"),
         ("rounds of plan and check", f"{len(s['rounds'])}"),
         ("peak memory", f"{s['peak_memory_mb']:,.0f} MB"),
     ]
+
+
+def _share(s: Mapping[str, Any]) -> str:
+    share = s.get("share_of_ratings_bound")
+    return "–" if share is None else f"{share:.2%}"
+
+
+def _excess(s: Mapping[str, Any]) -> str:
+    excess = s.get("worst_grid_excess")
+    return "–" if excess is None else f"{excess:.2%}"
 
 
 def _grid_table(s: Mapping[str, Any]) -> Table:

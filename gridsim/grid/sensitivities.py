@@ -15,6 +15,8 @@ constant, whose derivative is ``Re(conj(I) dI) / |I|``.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,11 +72,16 @@ def sensitivities(power_flow: PowerFlow, point: OperatingPoint, watched: Watched
     model = power_flow.grid.model
     found = np.zeros((len(watched), power_flow.storage_node.size))
     per_kw = -1.0 / (KW_PER_MW * model.base_mva)
-    for interval in np.unique(watched.interval).tolist():
+
+    def answer(interval: int) -> None:
         rows = np.flatnonzero(watched.interval == interval)
         voltages = np.ascontiguousarray(point.voltages[:, interval])
         wanted = _Wanted(model, voltages, watched.kind[rows], watched.position[rows])
         found[rows] = per_kw * _answers(model, voltages, wanted)[:, power_flow.storage_node]
+
+    # Each interval writes rows of its own, and SuperLU lets other threads run.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(answer, np.unique(watched.interval).tolist()))
     return found
 
 

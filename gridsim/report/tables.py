@@ -76,9 +76,12 @@ BATTERIES = [
 ]
 PROOF = [
     Quantity("profit", "profit", "currency"),
-    Quantity("proven upper bound of the profit, within its cuts", "profit_bound", "currency"),
-    Quantity("gap within the cuts of the last round", "gap", "%", None, 100.0),
-    Quantity("gap within these cuts, absolute", "gap_absolute", "currency", None),
+    Quantity("proven upper bound of the profit, near the last flow", "profit_bound", "currency"),
+    Quantity("gap within the linear grid of the last round", "gap", "%", None, 100.0),
+    Quantity("gap within it, absolute", "gap_absolute", "currency", None),
+    Quantity("proven upper bound by ratings alone", "profit_bound_ratings", "currency"),
+    Quantity("profit as a share of that", "share_of_ratings_bound", "%", 2, 100.0),
+    Quantity("largest excess over a grid limit", "worst_grid_excess", "%", 2, 100.0),
     Quantity("gap to any plan, the grid left aside", "gap_any_plan", "%", None, 100.0),
     Quantity("worst violation of a constraint", "worst_violation", "", None),
 ]
@@ -91,8 +94,12 @@ RESOURCES = [
             ("solve", "solve"),
             ("extract", "extract the plan"),
             ("certify", "certify"),
-            ("replay", "replay the twins"),
+            ("prove", "prove and audit the last plan"),
             ("power_flow", "solve the power flows"),
+            ("linearise", "linearise the grid"),
+            ("replay", "replay the twins"),
+            ("judge", "judge the plan"),
+            ("to_verdict", "come from the problem to the verdict"),
         )
     ),
     Quantity("time in all", "seconds.total", "s", 2),
@@ -152,7 +159,7 @@ def list_table(summary: Mapping[str, Any], quantities: Iterable[Quantity]) -> Ta
 
 
 def rounds_table(summary: Mapping[str, Any]) -> Table:
-    """The repair rounds: what the gate found, and what was cut."""
+    """The rounds: what power flow or gate found, and what the grid's linear model held."""
     rounds = summary.get("rounds") or []
     found = [one.get("findings") or {} for one in rounds]
     checks = sorted({check for counts in found for check in counts})
@@ -160,7 +167,8 @@ def rounds_table(summary: Mapping[str, Any]) -> Table:
     fixed = [
         Quantity("findings", "findings", "", 0),
         *(Quantity(check, check, "", 0) for check in checks),
-        Quantity("cuts added", "cuts", "", 0),
+        Quantity("largest excess", "worst", "%", 2, 100.0),
+        Quantity("rows of the grid", "rows", "", 0),
         Quantity("batteries narrowed", "narrowed", "", 0),
         Quantity("profit", "profit", "currency", 2),
         Quantity("time", "seconds", "s", 2),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dispatch import Finding
-    from gridsim.study.repair import Outcome
+    from gridsim.study.loop import Outcome
     from gridsim.study.study import Study
     from optimizer.plan import Plan
 
@@ -126,6 +126,9 @@ def _summary(study: Study, outcome: Outcome, alone: _PriceOnly, data: xr.Dataset
             "price_only": _breach_counts(study, alone.flow),
         },
         **{name: getattr(certificate, name) for name in _PROOF},
+        "profit_bound_ratings": outcome.rated_bound,
+        "share_of_ratings_bound": _share_of_ratings(outcome),
+        "worst_grid_excess": outcome.rounds[-1].worst,
         "gap_any_plan": _gap_any_plan(plan, alone.plan),
         "status": plan.status.value,
         "stop_reason": plan.stop_reason.value,
@@ -222,10 +225,25 @@ def _finite(finding: Finding) -> dict[str, float | None]:
 
 
 def _seconds(study: Study, outcome: Outcome) -> dict[str, float]:
-    """Phases summed over all rounds."""
-    names = ("build", "solve", "extract", "certify", "replay", "power_flow")
+    """Phases summed over all rounds; `to_verdict` is the way from the problem to the verdict,
+    `prove` what came after it."""
+    names = (
+        "build", "solve", "extract", "certify", "power_flow", "linearise", "replay", "judge",
+    )  # fmt: skip
     phases = {name: sum(turn.seconds.get(name, 0.0) for turn in outcome.rounds) for name in names}
-    return {"load": study.load_seconds, **phases}
+    solver = outcome.plan.solver
+    after = dict(solver.seconds) if solver else {}
+    phases["prove"] = after.get("prove", 0.0) + after.get("audit", 0.0)
+    to_verdict = sum(turn.seconds["total"] for turn in outcome.rounds)
+    return {"load": study.load_seconds, **phases, "to_verdict": to_verdict}
+
+
+def _share_of_ratings(outcome: Outcome) -> float | None:
+    """What the plan earns of what the transformers' ratings alone would allow at most; None where
+    nothing can be earned."""
+    certificate = outcome.plan.certificate
+    assert certificate is not None
+    return certificate.profit / outcome.rated_bound if outcome.rated_bound > 0 else None
 
 
 def _gap_any_plan(plan: Plan, price_only: Plan) -> float:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gridsim.study.rows import Places
 from optimizer.problem import (
     NO_GROUP,
     Batteries,
@@ -13,6 +15,7 @@ from optimizer.problem import (
     Generators,
     Groups,
     Limits,
+    NetworkRows,
     Targets,
 )
 
@@ -20,18 +23,37 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from gridsim.scenario.built import BuiltScenario
-    from gridsim.study.bounds import AreaBounds
+    from gridsim.study.ratings import AreaBounds
     from twins import Fleet
 
     Floats = npt.NDArray[np.float64]
 
 
+ROW_PRICE_FACTOR = 10.0
+"""Price of breaking a row of the grid, over that of missing energy."""
 MISSING_PRICE_FACTOR = 10.0
 """Price of energy missing at the end, over the largest price: losses on the way cannot reach it."""
 
 
+@dataclass(frozen=True, eq=False)
+class Near:
+    """A plan to stay near where nothing is lost by it.
+
+    Attributes:
+        p_kw: shape (N, T), the plan.
+        price_per_kwh: on every kWh by which an interval differs from it.
+    """
+
+    p_kw: Floats
+    price_per_kwh: float
+
+
 def dispatch_problem(
-    built: BuiltScenario, bounds: AreaBounds | None = None, soc_margin: Floats | None = None
+    built: BuiltScenario,
+    bounds: AreaBounds | None = None,
+    soc_margin: Floats | None = None,
+    network: NetworkRows | None = None,
+    near: Near | None = None,
 ) -> DispatchProblem:
     """The problem of a scenario's fleet.
 
@@ -39,19 +61,39 @@ def dispatch_problem(
         built: grid, sites, fleet and prices over the horizon.
         bounds: what the grid lets areas do; None to plan by price alone.
         soc_margin: shape (N,), fraction by which each battery's band is narrowed at both edges.
+        network: further rows over batteries and areas; the areas' groups begin at
+            `first_area_group`.
+        near: another plan to stay near.
     """
     tree = _Tree(built, bounds)
     return DispatchProblem(
         grid=built.time_grid,
         price_import_per_kwh=built.prices["price_import_per_kwh"].to_numpy(),
         price_export_per_kwh=built.prices["price_export_per_kwh"].to_numpy(),
-        batteries=_batteries(built, tree, soc_margin),
+        batteries=_batteries(built, soc_margin, near),
         generators=_no_generators(len(built.time_grid)),
         groups=tree.groups(),
         limits=tree.limits(),
         targets=_end_targets(built, soc_margin),
         name=built.scenario.name,
         currency=built.scenario.currency,
+        network=NetworkRows.none() if network is None else network,
+    )
+
+
+def first_area_group(built: BuiltScenario) -> int:
+    """Group of the first bounded area: the sites come before."""
+    return int(built.sites.sizes["site"])
+
+
+def places(built: BuiltScenario, bounds: AreaBounds) -> Places:
+    """Where the batteries are among the bounded areas, and what the sites there draw anyway."""
+    tree = _Tree(built, bounds)
+    return Places(
+        area=tree.site_area[built.battery_site],
+        parent=tree.area_parent,
+        rated_kw=built.fleet.p_kw_rated,
+        fixed_kw=tree.site_net_by_area(),
     )
 
 
@@ -62,31 +104,20 @@ class _Tree:
         self.built = built
         self.bounds = bounds
         self.site_count = built.sites.sizes["site"]
-        self.rows = [] if bounds is None else bounds.in_use
-        self.names = [] if bounds is None else [bounds.tree.areas[row].area_id for row in self.rows]
-        self.area_parent, self.site_area = self._nest()
-
-    def _nest(self) -> tuple[list[int], npt.NDArray[np.int64]]:
-        """For each bounded area and each site the smallest bounded area around it, as a place."""
+        self.names = [] if bounds is None else bounds.names
         nowhere = np.full(self.site_count, NO_GROUP, dtype=np.int64)
-        if self.bounds is None:
-            return [], nowhere
-        tree = self.bounds.tree
-        place = {row: at for at, row in enumerate(self.rows)}
-
-        def around(area: int) -> int:
-            return next((place[a] for a in tree.ancestors(area) if a in place), NO_GROUP)
-
-        bus = _site_bus(self.built)
-        parents = [around(int(tree.parent[row])) for row in self.rows]
-        return parents, np.array([around(int(tree.of_bus[at])) for at in bus], dtype=np.int64)
+        if bounds is None:
+            self.area_parent, self.site_area = np.zeros(0, dtype=np.int64), nowhere
+        else:
+            self.area_parent = bounds.parent
+            self.site_area = bounds.around(bounds.tree.of_bus[_site_bus(built)])
 
     def groups(self) -> Groups:
         """Sites first, then areas."""
         sites, count = self.built.sites, len(self.built.time_grid)
         nothing = np.zeros((len(self.names), count))
         names = (*sites["site"].to_numpy().tolist(), *self.names)
-        place = np.concatenate([self.site_area, np.array(self.area_parent, dtype=np.int64)])
+        place = np.concatenate([self.site_area, self.area_parent])
         shape = (self.site_count, count)
         paid = np.broadcast_to(self.built.prices["price_import_per_kwh"].to_numpy(), shape)
         earned = np.broadcast_to(self.built.prices["price_export_per_kwh"].to_numpy(), shape)
@@ -105,23 +136,23 @@ class _Tree:
         """The bounds on the batteries, moved by what the sites of the area draw anyway."""
         if self.bounds is None:
             return _no_limits(len(self.built.time_grid))
-        fixed = self._site_net_by_area()
+        fixed = self.site_net_by_area()
         return Limits(
             limit_id=tuple(self.names),
             where=tuple(self.names),
             group=np.arange(len(self.names), dtype=np.int64) + self.site_count,
-            p_kw_max=self.bounds.p_kw_max[self.rows] + fixed,
-            p_kw_min=self.bounds.p_kw_min[self.rows] + fixed,
+            p_kw_max=self.bounds.p_kw_max + fixed,
+            p_kw_min=self.bounds.p_kw_min + fixed,
             breach_price_per_kwh=np.zeros(len(self.names)),
             breach_price_per_kw=np.zeros(len(self.names)),
         )
 
-    def _site_net_by_area(self) -> Floats:
+    def site_net_by_area(self) -> Floats:
         """Load minus generation of the sites in each bounded area, nested ones included."""
         assert self.bounds is not None
         sites = self.built.sites
         net_kw = (sites["load_kw"] - sites["generation_kw"]).to_numpy()
-        return self.bounds.tree.sums(_site_bus(self.built), net_kw)[self.rows]
+        return self.bounds.tree.sums(_site_bus(self.built), net_kw)[self.bounds.rows]
 
 
 def _site_bus(built: BuiltScenario) -> npt.NDArray[np.int64]:
@@ -129,12 +160,18 @@ def _site_bus(built: BuiltScenario) -> npt.NDArray[np.int64]:
     return built.grid.buses.positions(built.sites["bus"].to_numpy().tolist())
 
 
-def _batteries(built: BuiltScenario, tree: _Tree, soc_margin: Floats | None) -> Batteries:
+def _batteries(built: BuiltScenario, soc_margin: Floats | None, near: Near | None) -> Batteries:
     fleet, count = built.fleet, len(built.time_grid)
     rows = len(fleet)
     charge, discharge = fleet.planning_efficiency(built.scenario.optimiser.efficiency_share)
     low, high = _band_kwh(fleet, soc_margin)
     names = tuple(str(name) for name in fleet.battery_id)
+    stay: dict[str, Floats] = {}
+    if near is not None:
+        stay = {
+            "p_kw_previous": near.p_kw,
+            "change_price_per_kwh": np.full(rows, near.price_per_kwh),
+        }
     return Batteries(
         battery_id=names,
         where=names,
@@ -160,6 +197,7 @@ def _batteries(built: BuiltScenario, tree: _Tree, soc_margin: Floats | None) -> 
         p_kw_initial=np.full(rows, np.nan),
         end_value_per_kwh=np.full((rows, 1), built.scenario.optimiser.end_value_per_kwh),
         end_value_kwh=np.full((rows, 1), np.inf),
+        **stay,
     )
 
 
@@ -203,6 +241,11 @@ def _end_targets(built: BuiltScenario, soc_margin: Floats | None) -> Targets:
         energy_kwh_max=np.full(count, np.inf),
         breach_price_per_kwh=np.full(count, _missing_price_per_kwh(built)),
     )
+
+
+def row_price_per_kwh(built: BuiltScenario) -> float:
+    """Price of breaking a linear row of the grid: above all that can be earned by it."""
+    return ROW_PRICE_FACTOR * _missing_price_per_kwh(built)
 
 
 def _missing_price_per_kwh(built: BuiltScenario) -> float:

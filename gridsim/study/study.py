@@ -17,9 +17,9 @@ from gridsim.grid import PowerFlow
 from gridsim.scenario import load_scenario
 from gridsim.scenario.built import build
 from gridsim.study.assemble import assemble
-from gridsim.study.bounds import AreaBounds
 from gridsim.study.carrier import GridCarrier
-from gridsim.study.repair import plan_and_repair
+from gridsim.study.loop import plan_within_grid
+from gridsim.study.ratings import AreaBounds
 from gridsim.study.shaping import dispatch_problem
 from optimizer.solve import solve
 from twins import Uncertainty, replay
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gridsim.run.result import Run
     from gridsim.scenario import Scenario
     from gridsim.scenario.built import BuiltScenario
-    from gridsim.study.repair import Progress
+    from gridsim.study.loop import Progress
     from optimizer.plan import Plan
     from optimizer.problem import DispatchProblem
 
@@ -111,7 +111,7 @@ class Study:
         return PowerFlow(self.built.grid, self.built.profiles, places)
 
     @cached_property
-    def bounds(self) -> AreaBounds:
+    def ratings(self) -> AreaBounds:
         """What the transformers' ratings let the areas' batteries do."""
         return AreaBounds.from_ratings(self.built.grid, self.built.profiles)
 
@@ -146,7 +146,7 @@ class Study:
 
     def problem(self, *, grid_limits: bool = True) -> DispatchProblem:
         """The dispatch problem, with the transformers' ratings as limits or by price alone."""
-        return dispatch_problem(self.built, self.bounds if grid_limits else None)
+        return dispatch_problem(self.built, self.ratings if grid_limits else None)
 
     def plan(self, *, grid_limits: bool = True) -> Plan:
         """The best plan for `problem`; not yet checked by anything."""
@@ -172,14 +172,14 @@ class Study:
         return self.gate.check(plan)
 
     def run(self, report: Progress = _silent) -> Run:
-        """Plan, check, repair and account: the whole of it.
+        """Plan within the grid, check and account: the whole of it.
 
         Args:
             report: is told in words what happens.
         """
         report(f"kernels ready after {self.compile_seconds:.1f} s")
         clock = time.perf_counter()
-        outcome = plan_and_repair(self.built, self.gate, self.carrier, self.bounds, report)
+        outcome = plan_within_grid(self.built, self.gate, self.carrier, self.ratings, report)
         report("price-only plan, for comparison")
         price_only = self.plan(grid_limits=False)
         run = assemble(self, outcome, price_only, clock)

@@ -146,7 +146,7 @@ def test_the_way_a_grid_without_coordinates_is_drawn_is_said(pages: dict[str, Pa
 def test_rounds_show_what_the_check_found(pages: dict[str, Page]) -> None:
     rows = [shown for head, shown, _ in pages["passed"].cells if head == "1"]
 
-    assert rows == ["201", "51", "150", "30", "2", "412.20", "1.02"]
+    assert rows == ["201", "51", "150", "12.00", "0", "2", "412.20", "1.02"]
     assert "gridsim run town --day 2023-01-16" in pages["passed"].text
 
 
@@ -237,5 +237,5 @@ def test_what_is_unknown_is_a_dash(all_gaps: bool, passed: Run) -> None:
 
     shown = {head: text for head, text, _ in page.cells}
     assert page.faults == []
-    assert shown["profit [EUR]"] == shown["gap within the cuts of the last round [%]"] == "–"
+    assert shown["profit [EUR]"] == shown["gap within the linear grid of the last round [%]"] == "–"
     assert "nan" not in page.text.lower().replace("finance", "")

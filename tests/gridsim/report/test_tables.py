@@ -53,7 +53,7 @@ def test_money_of_two_currencies_has_no_difference() -> None:
 
     assert rows["cost with the plan [EUR and SEK]"] == [2417.886, 2417.886, None]
     assert rows["profit [EUR and SEK]"] == [398.7, None, None]
-    assert rows["gap within the cuts of the last round [%]"][1:] == [None, None]
+    assert rows["gap within the linear grid of the last round [%]"][1:] == [None, None]
     assert rows["peak memory [MB]"] == [812.0, 812.0, 0.0]
 
 
