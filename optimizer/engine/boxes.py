@@ -111,9 +111,9 @@ def flat(box: Box) -> Box:
 
 
 @compiled
-def _wanted(step: float, price: float, over: float, target: float) -> float:
-    """σμ less the product of the predictor's steps of a distance, 1/`over`, and its multiplier."""
-    return target + step * price * (1.0 + step * over)
+def _wanted(step: float, price: float, over: float, target: float, weight: float) -> float:
+    """σμ less a share of the product of the predictor's steps of a distance and its multiplier."""
+    return target + weight * step * price * (1.0 + step * over)
 
 
 @compiled
@@ -157,7 +157,10 @@ def invert(box: Box, runs: Runs, done: Flags, first: int, last: int) -> None:
 
 @compiled
 def centre(box: Box, runs: Runs, done: Flags, target: Floats, first: int, last: int) -> None:
-    """The corrector's pull towards x·z = σμ (`target` by part), second order terms included."""
+    """The corrector's pull towards x·z = σμ, with second order terms.
+
+    `target` holds σμ of each part and the share of its second order terms, shape (2, parts).
+    """
     for run in range(first, last):
         part = runs.part[run]
         if done[part]:
@@ -165,8 +168,8 @@ def centre(box: Box, runs: Runs, done: Flags, target: Floats, first: int, last: 
         here = _cut(box, runs.start[run], runs.stop[run])
         for k in range(here.low.size):
             over, under, lead = 1.0 / here.above[k], 1.0 / here.below[k], here.affine[k]
-            low = _wanted(lead, here.price_low[k], over, target[part])
-            high = _wanted(-lead, here.price_high[k], under, target[part])
+            low = _wanted(lead, here.price_low[k], over, target[0, part], target[1, part])
+            high = _wanted(-lead, here.price_high[k], under, target[0, part], target[1, part])
             here.pull[k] = high * under - low * over
 
 
@@ -225,9 +228,9 @@ def measure(
             above, below, lead = here.above[k], here.below[k], here.affine[k]
             low, high, free = here.price_low[k], here.price_high[k], here.free[k]
             over, under, step = 1.0 / above, 1.0 / below, -here.inverse[k] * here.pull[k]
-            wanted = _wanted(lead, low, over, target[part])
+            wanted = _wanted(lead, low, over, target[0, part], target[1, part])
             low_step = free * _price_step(step, low, over, wanted)
-            wanted = _wanted(-lead, high, under, target[part])
+            wanted = _wanted(-lead, high, under, target[0, part], target[1, part])
             high_step = free * _price_step(-step, high, under, wanted)
             here.step[k] = step
             # Divided only where it sets a new mark.
@@ -268,8 +271,10 @@ def move(
                 here.free[k],
             )
             over, under = 1.0 / above, 1.0 / below
-            low_step = _price_step(step, low, over, _wanted(lead, low, over, target[part]))
-            high_step = _price_step(-step, high, under, _wanted(-lead, high, under, target[part]))
+            wanted = _wanted(lead, low, over, target[0, part], target[1, part])
+            low_step = _price_step(step, low, over, wanted)
+            wanted = _wanted(-lead, high, under, target[0, part], target[1, part])
+            high_step = _price_step(-step, high, under, wanted)
             here.above[k] = above + primal[part] * step
             here.below[k] = below - primal[part] * step
             here.price_low[k] = low + dual[part] * free * low_step

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 ITERATIONS_MAX = 100
 _BACK_FROM_BOUND = 0.995
 _STALL = 1e-10
+_SHARE_BY_STEP = 10.0
+"""Second order terms count in full from a tenth on of the product of both predictor steps."""
 
 
 @dataclass(frozen=True)
@@ -244,9 +246,13 @@ def _lengths(
 
 
 def _centring(work: Work, sums: list[Floats], primal: Floats, dual: Floats) -> Floats:
-    """σμ with Mehrotra's σ = (μ after the predictor / μ)³."""
+    """σμ with Mehrotra's σ = (μ after the predictor / μ)³, and the share of second order terms.
+
+    These suppose a full step of the predictor; after a very short one they lead astray.
+    """
     now = _added(work, sums, GAP)
     after = now + primal * _added(work, sums, BY_STEP) + dual * _added(work, sums, BY_PRICE)
     after += primal * dual * _added(work, sums, BY_BOTH)
     share = np.clip(after / np.where(now > 0, now, 1.0), 0.0, 1.0)
-    return np.asarray(share**3 * now / np.maximum(work.bounds, 1.0))
+    pull = share**3 * now / np.maximum(work.bounds, 1.0)
+    return np.stack([pull, np.minimum(_SHARE_BY_STEP * primal * dual, 1.0)])
