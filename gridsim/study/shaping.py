@@ -166,12 +166,9 @@ def _batteries(built: BuiltScenario, soc_margin: Floats | None, near: Near | Non
     charge, discharge = fleet.planning_efficiency(built.scenario.optimiser.efficiency_share)
     low, high = _band_kwh(fleet, soc_margin)
     names = tuple(str(name) for name in fleet.battery_id)
-    stay: dict[str, Floats] = {}
+    previous, change_price = np.full((rows, count), np.nan), np.zeros(rows)
     if near is not None:
-        stay = {
-            "p_kw_previous": near.p_kw,
-            "change_price_per_kwh": np.full(rows, near.price_per_kwh),
-        }
+        previous, change_price = near.p_kw, np.full(rows, near.price_per_kwh)
     return Batteries(
         battery_id=names,
         where=names,
@@ -197,7 +194,8 @@ def _batteries(built: BuiltScenario, soc_margin: Floats | None, near: Near | Non
         p_kw_initial=np.full(rows, np.nan),
         end_value_per_kwh=np.full((rows, 1), built.scenario.optimiser.end_value_per_kwh),
         end_value_kwh=np.full((rows, 1), np.inf),
-        **stay,
+        p_kw_previous=previous,
+        change_price_per_kwh=change_price,
     )
 
 
