@@ -216,9 +216,8 @@ def mend_nets(
     lack[lack <= _NET_TOLERANCE * np.maximum(1.0, np.abs(wanted))] = 0.0
     count = len(problem.batteries)
     free = np.append(~held, np.ones(len(problem.generators), dtype=bool))
-    for unit in np.flatnonzero((tree.unit_node >= 0) & free)[::-1].tolist():
-        if not lack.any():
-            return
+    under = np.append(_is_under(tree, np.asarray(lack.any(axis=1))), False)
+    for unit in np.flatnonzero(under[tree.unit_node] & free)[::-1].tolist():
         above = _up_from(tree, int(tree.unit_node[unit]))
         need = np.maximum(lack[above].max(axis=0), 0.0)
         if not need.any():
@@ -228,8 +227,16 @@ def mend_nets(
             raised = np.minimum(need, generation[row] - problem.generators.p_kw_min[row])
             generation[row] -= raised
         else:
-            raised = _store_more(problem, unit, charge[unit], discharge[unit], need)
+            raised = _store_more(*_columns(problem, unit), charge[unit], discharge[unit], need)
         lack[above] -= raised
+
+
+def _is_under(tree: Tree, lacks: Flags) -> Flags:
+    """Nodes that are flagged or have a flagged one above them; parents come after children."""
+    found = lacks.copy()
+    for node in range(len(tree.group) - 1, -1, -1):
+        found[node] |= tree.parent[node] >= 0 and found[tree.parent[node]]
+    return found
 
 
 def _up_from(tree: Tree, node: int) -> list[int]:
@@ -240,28 +247,61 @@ def _up_from(tree: Tree, node: int) -> list[int]:
     return above
 
 
+def _columns(problem: DispatchProblem, i: int) -> tuple[float, Floats, Floats, Floats, Floats]:
+    """The columns of one battery that `_store_more` takes first."""
+    b, step_h = problem.batteries, problem.grid.step_h
+    return (
+        float(b.energy_kwh_initial[i]),
+        np.stack([b.energy_kwh_max[i, 1:], b.p_charge_kw_max[i]]),
+        np.stack([b.efficiency_charge[i] * step_h, step_h / b.efficiency_discharge[i]]),
+        np.ascontiguousarray(problem.energy_after_loss[i]),
+        b.inflow_kw[i] * step_h,
+    )
+
+
+@compiled
 def _store_more(
-    problem: DispatchProblem, i: int, charge: Floats, discharge: Floats, need: Floats
+    first: float,
+    most: Floats,
+    rates: Floats,
+    kept: Floats,
+    inflow: Floats,
+    charge: Floats,
+    discharge: Floats,
+    need: Floats,
 ) -> Floats:
-    """Discharge less and charge more where `need` asks and the band has room, in place."""
-    b, step_h, kept = problem.batteries, problem.grid.step_h, problem.energy_after_loss[i]
+    """Discharge less and charge more where `need` asks and the band has room, in place.
+
+    Args:
+        first: energy at instant 0.
+        most: shape (2, T), energy at an interval's end and charging power.
+        rates: shape (2, T), kWh for a kW of charging and of discharging.
+        kept: shape (T,), share of the energy left after an interval.
+        inflow: shape (T,), kWh.
+        charge: shape (T,), changed.
+        discharge: shape (T,), changed.
+        need: shape (T,), kW that the net is to rise by.
+
+    Returns:
+        by how much it rises, shape (T,).
+    """
     raised = np.zeros_like(need)
-    for t in np.flatnonzero(need).tolist():
-        energy, room, decay = b.energy_kwh_initial[i], np.inf, 1.0
-        for at, hours in enumerate(step_h.tolist()):
-            flow = b.efficiency_charge[i, at] * charge[at] + b.inflow_kw[i, at]
-            flow -= discharge[at] / b.efficiency_discharge[i, at]
-            energy = kept[at] * energy + flow * hours
+    for t in range(need.size):
+        if need[t] == 0.0:
+            continue
+        energy, room, decay = first, np.inf, 1.0
+        for at in range(need.size):
+            moved = rates[0, at] * charge[at] - rates[1, at] * discharge[at]
+            energy = kept[at] * energy + moved + inflow[at]
             decay = decay * kept[at] if at > t else 1.0
             if at >= t:
-                room = min(room, (b.energy_kwh_max[i, at + 1] - energy) / decay)
-        drain = step_h[t] / b.efficiency_discharge[i, t]
+                room = min(room, (most[0, at] - energy) / decay)
+        gain, drain = rates[0, t], rates[1, t]
         less = max(min(need[t], discharge[t], room / drain), 0.0)
         discharge[t] -= less
-        gain = b.efficiency_charge[i, t] * step_h[t]
         more = 0.0
         if discharge[t] == 0.0:
-            spare = b.p_charge_kw_max[i, t] - charge[t]
+            spare = most[1, t] - charge[t]
             more = max(min(need[t] - less, spare, (room - less * drain) / gain), 0.0)
         charge[t] += more
         raised[t] = less + more

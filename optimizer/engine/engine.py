@@ -25,6 +25,7 @@ from optimizer.engine.prices import (
     set_target_prices,
     share_group_prices,
 )
+from optimizer.parts import over_parts
 from optimizer.plan import Plan, SolverReport, Status, StopReason
 
 if TYPE_CHECKING:
@@ -142,12 +143,7 @@ def _finish(
     powers = (answer.charge, answer.discharge, answer.generation)
     cleaning.mend_nets(problem, fleet.tree, answer.price, answer.net, powers, fleet.linked)
     share_group_prices(problem, fleet.tree, answer.price, answer.net, answer.multipliers)
-    b, step_h = problem.batteries, problem.grid.step_h
-    energy = np.empty((len(b), len(step_h) + 1))
-    energy[:, 0] = b.energy_kwh_initial
-    flow = b.efficiency_charge * answer.charge
-    flow -= answer.discharge / b.efficiency_discharge
-    cleaning.store_energy(energy, flow, problem.energy_after_loss, b.inflow_kw, step_h)
+    energy = _stored_energy(problem, answer.charge, answer.discharge)
     set_target_prices(problem, energy, answer.multipliers)
     # Any price covers a cap of nothing, if only it is high enough.
     answer.multipliers.cycles_per_kwh[never_moves(problem)] = problem.firm_price_per_kwh
@@ -179,3 +175,19 @@ def _finish(
     )
     status = Status.OPTIMAL if certificate.gap <= gap else Status.FEASIBLE
     return replace(plan, certificate=certificate, status=status, solver=report)
+
+
+def _stored_energy(problem: DispatchProblem, charge: Floats, discharge: Floats) -> Floats:
+    """Energy by instant, shape (N, T+1), a few thousand batteries at a time."""
+    step_h = problem.grid.step_h
+    energy = np.empty((len(charge), len(step_h) + 1))
+
+    def of_part(rows: slice, part: DispatchProblem) -> None:
+        b = part.batteries
+        energy[rows, 0] = b.energy_kwh_initial
+        flow = b.efficiency_charge * charge[rows]
+        flow -= discharge[rows] / b.efficiency_discharge
+        cleaning.store_energy(energy[rows], flow, part.energy_after_loss, b.inflow_kw, step_h)
+
+    over_parts(problem, of_part)
+    return energy
