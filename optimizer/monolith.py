@@ -156,8 +156,11 @@ def _solve_until_exclusive(run: _Run) -> tuple[_Round, Powers, int]:
         )
         if not at_once.any():
             return one, one.powers._replace(charge_kw=charge, discharge_kw=discharge), rounds
-        if run.time_left_s == 0.0 or one.answer.stop_reason is StopReason.TIME_LIMIT:
-            late = replace(one.answer, stop_reason=StopReason.TIME_LIMIT, is_proven=False)
+        reason = one.answer.stop_reason
+        if run.time_left_s == 0.0 or reason is not StopReason.GAP_REACHED:
+            if reason is StopReason.GAP_REACHED:
+                reason = StopReason.TIME_LIMIT
+            late = replace(one.answer, stop_reason=reason, is_proven=False)
             charge, discharge = net_out_at_same_energy(run.problem, charge, discharge)
             powers = one.powers._replace(charge_kw=charge, discharge_kw=discharge)
             return replace(one, answer=late), powers, rounds

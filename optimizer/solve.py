@@ -107,8 +107,11 @@ def solve(
         if solver == "auto" and not is_discrete and _is_poor(plan):
             assert plan.certificate is not None
             plan = by_monolith(f"the structured solver left a gap of {plan.certificate.gap:.2%}")
-        elif audit:
-            plan = audit_plan(plan, threads=threads)
+        elif audit and plan.stop_reason is not StopReason.INTERRUPTED:
+            try:
+                plan = audit_plan(plan, threads=threads)
+            except KeyboardInterrupt:  # the plan is there; only its audit is not
+                plan = replace(plan, stop_reason=StopReason.INTERRUPTED)
     firm = [breach for breach in plan.breaches if breach.is_firm]
     if strict and firm:
         raise InfeasibleError(problem.name, firm, find_clash(problem, firm))
@@ -143,8 +146,8 @@ def _status(plan: Plan, gap: float) -> Status:
 def _is_poor(plan: Plan) -> bool:
     """Whether the monolith is worth its time: the engine had time enough and could not close."""
     assert plan.certificate is not None
-    out_of_time = plan.stop_reason is StopReason.TIME_LIMIT
-    return not out_of_time and plan.certificate.gap > ENGINE_GAP_POOR
+    stopped = plan.stop_reason is not StopReason.GAP_REACHED
+    return not stopped and plan.certificate.gap > ENGINE_GAP_POOR
 
 
 def _why_structured(problem: DispatchProblem, solver: Solver) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.breaches import find_breaches
-from optimizer.certificate import certify
+from optimizer.certificate import certify, cost_of
 from optimizer.engine import cleaning
 from optimizer.engine.batteries import DISCHARGE
 from optimizer.engine.loop import Outcome, Team, Work, iterate
@@ -25,10 +26,15 @@ from optimizer.engine.prices import (
     set_target_prices,
     share_group_prices,
 )
+from optimizer.interrupts import run_until_interrupt
 from optimizer.parts import over_parts
 from optimizer.plan import Plan, SolverReport, Status, StopReason
+from optimizer.reach import idle_energy_kwh
+from optimizer.rounding import follow_within_limits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from optimizer.engine.presolve import Fleet
@@ -52,9 +58,13 @@ class _Answer:
     price: Floats
     net: Floats
     multipliers: Multipliers
+    is_done: npt.NDArray[np.bool_]
+    """Batteries of pieces that were solved to their end, shape (N,)."""
     outcomes: list[Outcome] = field(default_factory=list)
     columns: int = 0
     rows: int = 0
+    is_whole: bool = True
+    """False where a piece was left before it was done."""
 
 
 def solve_structured(
@@ -69,7 +79,7 @@ def solve_structured(
     Args:
         problem: what is asked; see `optimizer.engine.features` for what is carried.
         gap: as in `Certificate.gap`.
-        time_limit_s: the best plan so far is returned at the limit.
+        time_limit_s: the best plan so far is returned at the limit, and at Ctrl-C.
         threads: all that the machine has if None. The answer's bits do not depend on them.
     """
     started = time.perf_counter()
@@ -77,26 +87,51 @@ def solve_structured(
     fleet = make_fleet(problem)
     answer = _empty(fleet)
     seconds["build"] += time.perf_counter() - started
-    count = threads or os.cpu_count() or 1
+    stopped = threading.Event()
 
     def late() -> bool:
-        return time_limit_s is not None and time.perf_counter() - started > time_limit_s
+        timed_out = time_limit_s is not None and time.perf_counter() - started > time_limit_s
+        return timed_out or stopped.is_set()
 
-    def run(work: Work, team: Team) -> None:
-        answer.outcomes.append(iterate(work, _SHARE_OF_GAP * gap, late, team))
-        _collect(fleet, work, answer)
+    count = threads or os.cpu_count() or 1
 
-    with ThreadPoolExecutor(count) as pool:
-        plans = plan_work(fleet)
+    def work() -> Plan:
         at = time.perf_counter()
-        if len(plans) < 2 * count:
-            team = Team(pool if count > 1 else None, count)
-            for one in plans:
-                run(one(), team)
-        else:
-            list(pool.map(lambda one: run(one(), Team(None, 1)), plans))
+        _solve_pieces(fleet, answer, _SHARE_OF_GAP * gap, late, count)
         seconds["solve"] += time.perf_counter() - at
-    return _finish(fleet, answer, gap, late(), seconds)
+        reason = StopReason.GAP_REACHED if answer.is_whole else StopReason.TIME_LIMIT
+        return _finish(fleet, answer, gap, reason, seconds)
+
+    plan, interrupted = run_until_interrupt(work, stopped.set)
+    return replace(plan, stop_reason=StopReason.INTERRUPTED) if interrupted else plan
+
+
+def _solve_pieces(
+    fleet: Fleet, answer: _Answer, gap: float, late: Callable[[], bool], threads: int
+) -> None:
+    """Every piece of work, as far as there is time."""
+
+    def run(make: Callable[[], Work], team: Team) -> None:
+        if late():
+            answer.is_whole = False
+            return
+        work = make()
+        outcome = iterate(work, gap, late, team)
+        answer.outcomes.append(outcome)
+        _collect(fleet, work, answer)
+        if outcome.finished or not late():
+            answer.is_done[work.rows[work.rows < len(answer.is_done)]] = True
+        else:
+            answer.is_whole = False
+
+    plans = plan_work(fleet)
+    with ThreadPoolExecutor(threads) as pool:
+        if len(plans) < 2 * threads:
+            team = Team(pool if threads > 1 else None, threads)
+            for make in plans:
+                run(make, team)
+        else:
+            list(pool.map(lambda make: run(make, Team(None, 1)), plans))
 
 
 def _empty(fleet: Fleet) -> _Answer:
@@ -110,6 +145,7 @@ def _empty(fleet: Fleet) -> _Answer:
         price=fleet.tree.price.copy(),
         net=fleet.tree.fixed.copy(),
         multipliers=multipliers,
+        is_done=np.zeros(shape[0], dtype=bool),
     )
 
 
@@ -136,14 +172,18 @@ def _collect(fleet: Fleet, work: Work, answer: _Answer) -> None:
 
 
 def _finish(
-    fleet: Fleet, answer: _Answer, gap: float, is_late: bool, seconds: dict[str, float]
+    fleet: Fleet, answer: _Answer, gap: float, reason: StopReason, seconds: dict[str, float]
 ) -> Plan:
     problem = fleet.problem
     at = time.perf_counter()
     powers = (answer.charge, answer.discharge, answer.generation)
-    cleaning.mend_nets(problem, fleet.tree, answer.price, answer.net, powers, fleet.linked)
+    if answer.is_whole:
+        cleaning.mend_nets(problem, fleet.tree, answer.price, answer.net, powers, fleet.linked)
+    else:
+        powers = _keep_limits(problem, answer)
     share_group_prices(problem, fleet.tree, answer.price, answer.net, answer.multipliers)
-    energy = _stored_energy(problem, answer.charge, answer.discharge)
+    charge, discharge, generation = powers
+    energy = _stored_energy(problem, charge, discharge)
     set_target_prices(problem, energy, answer.multipliers)
     # Any price covers a cap of nothing, if only it is high enough.
     answer.multipliers.cycles_per_kwh[never_moves(problem)] = problem.firm_price_per_kwh
@@ -151,12 +191,12 @@ def _finish(
     seconds["extract"] += time.perf_counter() - at
     plan = Plan(
         problem=problem,
-        p_charge_kw=answer.charge,
-        p_discharge_kw=answer.discharge,
+        p_charge_kw=charge,
+        p_discharge_kw=discharge,
         energy_kwh=energy,
-        generation_kw=answer.generation,
+        generation_kw=generation,
         status=Status.FEASIBLE,
-        stop_reason=StopReason.TIME_LIMIT if is_late else StopReason.GAP_REACHED,
+        stop_reason=reason,
         breaches=breaches,
         multipliers=answer.multipliers,
     )
@@ -191,3 +231,20 @@ def _stored_energy(problem: DispatchProblem, charge: Floats, discharge: Floats) 
 
     over_parts(problem, of_part)
     return energy
+
+
+def _keep_limits(problem: DispatchProblem, answer: _Answer) -> tuple[Floats, Floats, Floats]:
+    """The best of what was not solved to its end, and nothing worse than doing nothing.
+
+    Powers follow the solution's energies within all limits, of every piece or of those that were
+    solved to their end. Pieces that were not begun are at rest.
+    """
+    energy = _stored_energy(problem, answer.charge, answer.discharge)
+    solved = np.where(answer.is_done[:, None], energy, idle_energy_kwh(problem))
+    found = [
+        (*follow_within_limits(problem, wanted, answer.generation)[:2], answer.generation)
+        for wanted in (energy, solved)
+    ]
+    rest = np.zeros(problem.shape)
+    found.append((rest, rest.copy(), problem.generators.p_kw_available.copy()))
+    return min(found, key=lambda powers: cost_of(problem, *powers).total)

@@ -33,6 +33,7 @@ class Work:
         tree: groups with limits.
         is_settled: shape (N,), see `optimizer.rounding.watts.Rows`.
         targets: order of the targets by battery.
+        is_whole: whether watts are to be whole; else limits are kept for their own sake.
         charge, discharge, energy, generation: of the plan in whole watts, as far as it is done.
     """
 
@@ -40,6 +41,7 @@ class Work:
     tree: Tree
     is_settled: npt.NDArray[np.bool_]
     targets: Ints
+    is_whole: bool
     charge: Floats
     discharge: Floats
     energy: Floats
@@ -118,12 +120,15 @@ def _targets_of(work: Work, rows: Ints, energy: Floats) -> dict[str, npt.NDArray
     at, share = targets.interval[mine], targets.share[mine]
     kept = problem.energy_after_loss[targets.battery[mine], at]
     first = kept**share - share * kept
-    reached = first * energy[owner, at] + share * energy[owner, at + 1]
+    low, high = targets.energy_kwh_min[mine], targets.energy_kwh_max[mine]
+    if work.is_whole:
+        reached = first * energy[owner, at] + share * energy[owner, at + 1]
+        low, high = as_far_as_kept(low, reached, -1.0), as_far_as_kept(high, reached, 1.0)
     return {
         "target_start": edges,
         "target_at": at,
         "target_first": first,
         "target_last": share,
-        "target_low": as_far_as_kept(targets.energy_kwh_min[mine], reached, -1.0),
-        "target_high": as_far_as_kept(targets.energy_kwh_max[mine], reached, 1.0),
+        "target_low": low,
+        "target_high": high,
     }

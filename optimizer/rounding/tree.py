@@ -13,6 +13,8 @@ from optimizer.rounding.network import row_values, sort_network
 from optimizer.rounding.watts import WATTS_PER_KW, Nodes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from optimizer.plan import Plan
@@ -49,8 +51,12 @@ class Tree:
     row_tolerance: Floats
 
 
-def make_tree(plan: Plan) -> Tree:
-    """What the nets of a plan may move by."""
+def make_tree(plan: Plan, *, is_whole: bool) -> Tree:
+    """What the nets of a plan may move by.
+
+    To the limits that it keeps, and no further out where it does not; if not `is_whole`, to the
+    limits in any case, from wherever the net is.
+    """
     problem, network = plan.problem, sort_network(plan.problem)
     held = np.unique(problem.limits.group)  # NO_GROUP, the whole, comes first
     near, above, root = _nodes_of(problem, held)
@@ -60,10 +66,11 @@ def make_tree(plan: Plan) -> Tree:
         p_kw = plan.p_charge_kw - plan.p_discharge_kw
         nets = net_power_kw(problem, p_kw, plan.generation_kw)
         net, value = nets[held], row_values(network, nets, p_kw, plan.generation_kw)
-    least, most = _room(problem, held, net)
+    edge_of = as_far_as_kept if is_whole else _as_stated
+    least, most = _room(problem, held, net, edge_of)
     fall, rise = _room_of_steps(problem, held, net)
-    row_most = as_far_as_kept(rows.p_kw_max[network.order], value, 1.0) - value
-    row_least = as_far_as_kept(rows.p_kw_min[network.order], value, -1.0) - value
+    row_most = edge_of(rows.p_kw_max[network.order], value, 1.0) - value
+    row_least = edge_of(rows.p_kw_min[network.order], value, -1.0) - value
     nodes = Nodes(
         parent=above,
         moved=np.zeros(shape),
@@ -99,13 +106,18 @@ def _nodes_of(problem: DispatchProblem, held: Ints) -> tuple[Ints, Ints, Ints]:
     return near, above, root
 
 
-def _room(problem: DispatchProblem, held: Ints, net: Floats) -> tuple[Floats, Floats]:
+def _room(
+    problem: DispatchProblem,
+    held: Ints,
+    net: Floats,
+    edge_of: Callable[[Floats, Floats, float], Floats],
+) -> tuple[Floats, Floats]:
     """How far each net may fall and rise, in kW."""
     limits = problem.limits
     most, least = np.full(net.shape, np.inf), np.full(net.shape, -np.inf)
     row = np.searchsorted(held, limits.group)
-    np.minimum.at(most, row, as_far_as_kept(limits.p_kw_max, net[row], 1.0) - net[row])
-    np.maximum.at(least, row, as_far_as_kept(limits.p_kw_min, net[row], -1.0) - net[row])
+    np.minimum.at(most, row, edge_of(limits.p_kw_max, net[row], 1.0) - net[row])
+    np.maximum.at(least, row, edge_of(limits.p_kw_min, net[row], -1.0) - net[row])
     return least, most
 
 
@@ -126,6 +138,10 @@ def _room_of_steps(problem: DispatchProblem, held: Ints, net: Floats) -> tuple[F
         # The first step is free where the power before it is not known.
         np.minimum.at(room, row, np.where(np.isnan(steps), np.inf, most))
     return fall, rise
+
+
+def _as_stated(edge: Floats, _: Floats, __: float) -> Floats:
+    return edge
 
 
 def as_far_as_kept(edge: Floats, net: Floats, side: float) -> Floats:

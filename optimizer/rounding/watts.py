@@ -223,7 +223,14 @@ def _move_nodes(nodes: Nodes, node: int, weight: Floats, t: int, watts: float) -
 
 @compiled
 def round_rows(
-    rows: Rows, nodes: Nodes, far: float, exact: bool, powers: Floats, stored: Floats, left: Ints
+    rows: Rows,
+    nodes: Nodes,
+    far: float,
+    exact: bool,
+    whole: bool,
+    powers: Floats,
+    stored: Floats,
+    left: Ints,
 ) -> None:
     """Whole watts for every row, one after the other.
 
@@ -232,6 +239,7 @@ def round_rows(
         nodes: what a row moved before is taken out, and what it moves now put in.
         far: how many watts a power may lie from the planned one for the sake of a net.
         exact: a net that cannot be kept in whole watts is kept with a fraction of one.
+        whole: whether watts are to be whole at all.
         powers: shape (n, T), kW, in: what the rows do now; out: what they do in whole watts.
         stored: shape (n, T+1), filled with the energies that follow.
         left: shape (n,), filled with the numbers of cells that are not in whole watts.
@@ -248,7 +256,7 @@ def round_rows(
                 watts = (powers[i, t] - rows.power[i, t]) * WATTS_PER_KW
                 _move_nodes(nodes, node, weight, t, watts)
         else:
-            left[i] = _follow(rows, nodes, i, far, exact, powers[i], low, high)
+            left[i] = _follow(rows, nodes, i, far, exact, whole, powers[i], low, high)
         stored[i, 0] = rows.energy[i, 0]
         for t in range(count):
             rise = _rise_by(powers[i, t], rows.gain[i, t], rows.drain[i, t])
@@ -262,13 +270,14 @@ def _follow(
     i: int,
     far: float,
     exact: bool,
+    whole: bool,
     powers: Floats,
     low: Floats,
     high: Floats,
 ) -> int:
     """Follow the plan's energy, with an eye on the nets above; returns cells not in whole watts."""
     energy, left = rows.energy[i, 0], 0
-    _viable(rows, i, True, low, high)
+    _viable(rows, i, whole, low, high)
     if not low[0] - 1e-9 <= energy <= high[0] + 1e-9:
         _viable(rows, i, False, low, high)
     for t in range(powers.size):
@@ -285,7 +294,7 @@ def _follow(
         ahead = wanted + _lean_of_nodes(nodes, rows.node[i], t)
         watts = _choose(ahead, least * WATTS_PER_KW, most * WATTS_PER_KW, room, far)
         is_out = not room[0] - _EPS_W <= watts <= room[1] + _EPS_W
-        if np.isnan(watts) or (exact and is_out):
+        if not whole or np.isnan(watts) or (exact and is_out):
             watts = min(max(wanted, room[0]), room[1])
             watts = min(max(watts, least * WATTS_PER_KW), most * WATTS_PER_KW)
             left += abs(watts - np.floor(watts + 0.5)) > _EPS_W

@@ -16,7 +16,7 @@ import numpy as np
 
 from optimizer.breaches import find_breaches
 from optimizer.certificate import BY_BRANCH_AND_BOUND, certify
-from optimizer.plan import Plan, Status
+from optimizer.plan import Plan, Status, StopReason
 from optimizer.reserves import held_back, reserve_within
 from optimizer.rounding.network import unit_weights
 from optimizer.rounding.rows import Work, gather
@@ -33,6 +33,9 @@ from optimizer.rounding.watts import WATTS_PER_KW, round_output, round_rows
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from optimizer.problem import DispatchProblem
+
+    Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
 Resolution = Literal[1] | None
@@ -68,10 +71,8 @@ def in_whole_watts(plan: Plan, *, gap: float = 1e-6, threads: int | None = None)
     problem = plan.problem
     # Rounded as if what reserves lean on were not there to be used.
     held = replace(plan, problem=held_back(problem, plan.reserve_kw), reserve_kw=np.zeros(0))
-    work = _start(held)
-    pieces = _pieces(work)
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        left = sum(pool.map(lambda piece: _round_piece(work, *piece), pieces))
+    work = _start(held, is_whole=True)
+    left = _round_all(work, threads)
     reserve = reserve_within(problem, work.charge - work.discharge, work.energy, plan.reserve_kw)
     powers = (work.charge, work.discharge, work.generation)
     breaches = find_breaches(problem, *powers, work.energy, reserve)
@@ -87,6 +88,39 @@ def in_whole_watts(plan: Plan, *, gap: float = 1e-6, threads: int | None = None)
         certificate=None,
     )
     return _scored(made, plan, gap, left, took)
+
+
+def follow_within_limits(
+    problem: DispatchProblem,
+    energy_kwh: Floats,
+    generation_kw: Floats,
+    threads: int | None = None,
+) -> tuple[Floats, Floats, Floats]:
+    """Powers that follow `energy_kwh` as far as units and the limits of groups let them.
+
+    What an unfinished solution is worth: batteries are taken one after the other, each up to what
+    those before it have left of its groups' limits, and so that its own band and targets hold.
+
+    Args:
+        problem: what was asked.
+        energy_kwh: shape (N, T+1), stored energy to follow.
+        generation_kw: shape (M, T), output of the generators, which stays.
+        threads: all that the machine has if None.
+
+    Returns:
+        charge, discharge and the energy that they lead to.
+    """
+    rest = np.broadcast_to(0.0, problem.shape)
+    reasons = (Status.FEASIBLE, StopReason.INTERRUPTED)
+    work = _start(Plan(problem, rest, rest, energy_kwh, generation_kw, *reasons), is_whole=False)
+    _round_all(work, threads)
+    return work.charge, work.discharge, work.energy
+
+
+def _round_all(work: Work, threads: int | None) -> int:
+    """Every piece; returns the cells that are not in whole watts."""
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        return sum(pool.map(lambda piece: _round_piece(work, *piece), _pieces(work)))
 
 
 def _scored(plan: Plan, before: Plan, gap: float, left: int, round_s: float) -> Plan:
@@ -107,18 +141,19 @@ def _scored(plan: Plan, before: Plan, gap: float, left: int, round_s: float) -> 
     return replace(plan, certificate=certificate, status=status, solver=solver)
 
 
-def _start(plan: Plan) -> Work:
+def _start(plan: Plan, *, is_whole: bool) -> Work:
     b = plan.problem.batteries
     settled = (b.power_levels > 0) | np.isfinite(b.cycles_per_day_max)
     settled |= np.isfinite(b.ramp_up_kw_per_h) | np.isfinite(b.ramp_down_kw_per_h)
     work = Work(
         plan=plan,
-        tree=make_tree(plan),
+        tree=make_tree(plan, is_whole=is_whole),
         is_settled=settled,
         targets=np.argsort(plan.problem.targets.battery, kind="stable"),
-        charge=np.empty_like(plan.p_charge_kw),
-        discharge=np.empty_like(plan.p_discharge_kw),
-        energy=np.empty_like(plan.energy_kwh),
+        is_whole=is_whole,
+        charge=np.empty(plan.p_charge_kw.shape),
+        discharge=np.empty(plan.p_discharge_kw.shape),
+        energy=np.empty(plan.energy_kwh.shape),
         generation=plan.generation_kw.copy(),
     )
     work.energy[:, 0] = b.energy_kwh_initial
@@ -160,13 +195,13 @@ def _pieces(work: Work) -> list[tuple[Ints, Ints]]:
 def _round_piece(work: Work, rows: Ints, outputs: Ints) -> int:
     """One piece, gone through until its nets keep their limits; returns its cells left."""
     tree, plan = work.tree, work.plan
-    if len(outputs):
+    if len(outputs) and work.is_whole:
         _round_outputs(work, outputs)
     work.charge[rows], work.discharge[rows] = plan.p_charge_kw[rows], plan.p_discharge_kw[rows]
     node = tree.near[plan.problem.batteries.group[rows]]
     nodes = with_all_above(tree, node)
     left, again = np.zeros(len(rows), dtype=np.int64), np.arange(len(rows))
-    for far, lean in (*_LAPS, (np.inf, 0.0)):
+    for far, lean in (*(_LAPS if work.is_whole else ()), (np.inf, 0.0)):
         for start in range(0, len(again), ROWS_PER_CHUNK):
             chunk = again[start : start + ROWS_PER_CHUNK]
             left[chunk] = _round_chunk(work, rows[chunk], far, np.isinf(far))
@@ -175,7 +210,7 @@ def _round_piece(work: Work, rows: Ints, outputs: Ints) -> int:
         if not len(again):
             break
         lean_before_broken(tree, nodes, lean)
-    if broken.any() or row_broken:
+    if work.is_whole and (broken.any() or row_broken):
         # Too many rows that cannot stray: the plan's own powers keep all nets of the tree.
         root = np.append(tree.root, -1)[node]  # −1 under none
         mine = np.isin(root, root[broken]) | row_broken
@@ -212,7 +247,8 @@ def _restore(work: Work, rows: Ints, outputs: Ints) -> Ints:
 def _round_chunk(work: Work, rows: Ints, far: float, exact: bool) -> Ints:
     powers = work.charge[rows] - work.discharge[rows]
     stored, left = np.empty((len(rows), powers.shape[1] + 1)), np.zeros(len(rows), dtype=np.int64)
-    round_rows(gather(work, rows), work.tree.nodes, far, exact, powers, stored, left)
+    columns, nodes = gather(work, rows), work.tree.nodes
+    round_rows(columns, nodes, far, exact, work.is_whole, powers, stored, left)
     work.charge[rows], work.discharge[rows] = np.maximum(powers, 0.0), np.maximum(-powers, 0.0)
     work.energy[rows] = stored
     return left
