@@ -51,4 +51,11 @@ def not_carried(problem: DispatchProblem) -> tuple[str, ...]:
             names.append(f"{name} of a discrete battery")
     if rows.any() and len(problem.network):
         names.append("network row beside discrete batteries")
+    if rows.any() and problem.limits.has_ramp.any() and "ramp of a group" not in names:
+        names.append("ramp of a group beside discrete batteries")
+    if rows.any() and len(problem.reserves) and "reserve" not in names:
+        names.append("reserve beside discrete batteries")
+    per_kw = (problem.limits.breach_price_per_kw > 0).any()
+    if rows.any() and per_kw and "limit with a price per kW" not in names:
+        names.append("limit with a price per kW beside discrete batteries")
     return tuple(names)

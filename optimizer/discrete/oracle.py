@@ -71,8 +71,8 @@ def respond(
     return Response(found.p_kw, found.cost + constant, found.bound + constant)
 
 
-def answer(units: Units, *, exact: bool) -> Response:
-    """The same for batteries whose choices have their costs already."""
+def answer(units: Units, *, exact: bool, width: int | None = None) -> Response:
+    """The same for batteries whose choices have their costs already; `width` is of the beam."""
     count, intervals = units.kept.shape
     p_kw, cost = np.zeros((count, intervals)), np.full(count, np.inf)
     bound = np.full(count, -np.inf)
@@ -82,7 +82,7 @@ def answer(units: Units, *, exact: bool) -> Response:
         here = slice(first, last)
         ahead = room_ahead(units, first, last)
         cost_to_go(units, first, last, ahead)
-        costs_found(units, first, last, ahead, BEAM, cost[here], p_kw[here])
+        costs_found(units, first, last, ahead, width or BEAM, cost[here], p_kw[here])
         if not exact:
             return
         rows = last - first

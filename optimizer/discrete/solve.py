@@ -13,7 +13,10 @@ from optimizer.certificate import certify
 from optimizer.certificate.flows import stored_energy_kwh
 from optimizer.certificate.own import searched_rows
 from optimizer.certificate.prices import node_prices, project
+from optimizer.discrete.ascent import ascend
 from optimizer.discrete.features import beyond_oracles
+from optimizer.discrete.local import improve
+from optimizer.discrete.oracle import respond
 from optimizer.discrete.rounds import Search, run_rounds, start
 from optimizer.discrete.split import relaxed
 from optimizer.engine.engine import solve_structured
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 
 NAME = "structured interior point, exact oracles"
 ROUNDS_MOST = 8
+CROWDED_GAP = 2e-3
+"""A gap beyond which discrete batteries are too many for the rest to absorb: they take turns."""
+SWEEPS, SEARCHES_MOST = 60, 2
 _ENGINE_GAP = 1e-6
 
 
@@ -54,8 +60,31 @@ def solve_discrete(
     rows = np.flatnonzero(problem.batteries.is_discrete | (burns & ~beyond))
     seconds = {"relaxation": time.perf_counter() - started}
     search = start(problem, rows, first.multipliers, threads, deadline)
-    run_rounds(search, gap, ROUNDS_MOST)
+    if search.rest.part is not None:
+        run_rounds(search, gap, ROUNDS_MOST)
+    if search.gap > max(gap, CROWDED_GAP) and not search.is_late:
+        _search_crowds(search, gap)
     return _finished(search, gap, seconds | search.seconds)
+
+
+def _search_crowds(search: Search, gap: float) -> None:
+    """Ascent to better prices, then turns around them, and the engine's plan of the rest."""
+    at = time.perf_counter()
+    search.offer_prices(ascend(search, search.multipliers, SWEEPS))
+    search.seconds["ascent"] += time.perf_counter() - at
+    for turn in range(SEARCHES_MOST):
+        at = time.perf_counter()
+        p_kw = search.p_kw
+        if turn == 0:
+            p_kw = respond(search.problem, search.multipliers, search.rest.rows, exact=False).p_kw
+        p_kw, prices = improve(search, search.multipliers, p_kw)
+        search.seconds["turns"] += time.perf_counter() - at
+        search.offer_prices(prices)
+        search.offer_schedules(p_kw)
+        if search.rest.part is not None:
+            search.offer_prices(search.prices)
+        if search.gap <= gap or search.is_late:
+            return
 
 
 def _finished(search: Search, gap: float, seconds: dict[str, float]) -> Plan:

@@ -111,6 +111,16 @@ def test_a_mixed_fleet_is_proven_and_a_saved_plan_proves_it_again() -> None:
     assert certify(plan) == plan.certificate
 
 
+def test_a_crowd_takes_turns_and_keeps_its_limits() -> None:
+    """All discrete: at the same prices they would all move at once and break the firm limits."""
+    problem = fleet(60, 1.0)
+    plan = solve(problem, solver="structured", audit=False)
+    assert plan.certificate is not None
+    assert not check(plan)
+    assert not plan.breaches
+    assert 0 <= plan.certificate.gap <= 0.1
+
+
 def test_the_same_problem_gives_the_same_plan_with_any_number_of_threads() -> None:
     problem = fleet(90, 0.4)
     plans = [solve(problem, solver="structured", audit=False, threads=n) for n in (1, 2)]
