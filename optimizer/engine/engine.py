@@ -20,12 +20,14 @@ from optimizer.engine.loop import Outcome, Team, Work, iterate
 from optimizer.engine.presolve import make_fleet, plan_work
 from optimizer.engine.presolve.links import never_moves
 from optimizer.engine.prices import (
+    add_tie_prices,
     empty_multipliers,
     set_link_prices,
     set_row_prices,
     set_target_prices,
     share_group_prices,
 )
+from optimizer.engine.tie_rows import TiePrices
 from optimizer.interrupts import run_until_interrupt
 from optimizer.parts import over_parts
 from optimizer.plan import Plan, SolverReport, Status, StopReason
@@ -56,6 +58,7 @@ class _Answer:
     discharge: Floats
     generation: Floats
     price: Floats
+    tie_price: Floats
     net: Floats
     multipliers: Multipliers
     is_done: npt.NDArray[np.bool_]
@@ -143,6 +146,7 @@ def _empty(fleet: Fleet) -> _Answer:
         discharge=np.zeros(shape),
         generation=np.zeros((len(fleet.problem.generators), shape[1])),
         price=fleet.tree.price.copy(),
+        tie_price=np.zeros(len(fleet.tree.ties.group)),
         net=fleet.tree.fixed.copy(),
         multipliers=multipliers,
         is_done=np.zeros(shape[0], dtype=bool),
@@ -163,6 +167,7 @@ def _collect(fleet: Fleet, work: Work, answer: _Answer) -> None:
     )
     answer.price[work.nodes_at] = work.nodes.price
     answer.net[work.nodes_at] = work.nodes.net + work.nodes.fixed
+    answer.tie_price[work.tie_rows] = work.ties.price
     if work.top is not None:
         rows = fleet.tree.binding.row[work.top.kept]
         set_row_prices(rows, work.top.across.price, answer.multipliers)
@@ -181,7 +186,12 @@ def _finish(
         cleaning.mend_nets(problem, fleet.tree, answer.price, answer.net, powers, fleet.linked)
     else:
         powers = _keep_limits(problem, answer)
-    share_group_prices(problem, fleet.tree, answer.price, answer.net, answer.multipliers)
+    ties = fleet.tree.ties
+    own = answer.price - ties.prices_at(answer.tie_price, *answer.price.shape)
+    share_group_prices(problem, fleet.tree, own, answer.net, answer.multipliers)
+    moving = TiePrices(ties.kind, ties.limit, ties.interval, answer.tie_price)
+    for one in (moving, fleet.tree.still):
+        add_tie_prices(one, answer.multipliers)
     charge, discharge, generation = powers
     energy = _stored_energy(problem, charge, discharge)
     set_target_prices(problem, energy, answer.multipliers)

@@ -52,8 +52,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("meter that earns more than it pays", "network", NOT_CARRIED, "meters at best"),
     Feature("firm limit", "limit", "pieces of a net", "limit constants"),
     Feature("limit with a price per kWh", "limit", "pieces of a net", "limit constants"),
-    Feature("limit with a price per kW", "limit", NOT_CARRIED, "limit constants"),
-    Feature("ramp of a group", "ramp", NOT_CARRIED, "limit ramp constants"),
+    Feature("limit with a price per kW", "limit", "rows between intervals", "limit constants"),
+    Feature("ramp of a group", "ramp", "rows between intervals", "limit ramp constants"),
     Feature("committed position", "trading", "pieces of a net", "position constants"),
     Feature("staying near the previous plan", "trading", "pieces of power", "power at best"),
     Feature("reserve", "reserve", NOT_CARRIED, "reserves at best"),
@@ -76,8 +76,6 @@ def not_carried(problem: DispatchProblem) -> tuple[str, ...]:
         "equal steps of power": (b.power_levels > 0).any(),
         "prices that reward charging and discharging at once": needs_binary(problem).any(),
         "meter that earns more than it pays": earns_more[groups.is_site].any(),
-        "limit with a price per kW": (problem.limits.breach_price_per_kw > 0).any(),
-        "ramp of a group": problem.limits.has_ramp.any(),
         "reserve": len(problem.reserves) > 0,
     }
     return tuple(name for name, is_there in found.items() if is_there)

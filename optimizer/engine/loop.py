@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optimizer.engine import across, batteries, boxes, linked, nodes
+from optimizer.engine import across, batteries, boxes, linked, nodes, ties
 from optimizer.engine.boxes import BY_BOTH, BY_PRICE, BY_STEP, GAP, STEP_DUAL, STEP_PRIMAL
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from optimizer.engine.boxes import Box, Runs
     from optimizer.engine.linked import Links
     from optimizer.engine.nodes import Nodes
+    from optimizer.engine.ties import Ties
     from optimizer.engine.top import Top
 
     Floats = npt.NDArray[np.float64]
@@ -77,6 +78,8 @@ class Work:
         nodes_at: place of each node in the tree.
         alone: units that network rows name by themselves.
         top: network rows, if there are any.
+        ties, top_box, edge_box: rows between the intervals of nets, and their boxes.
+        tie_rows: shape (E,), places of these rows in the fleet's.
     """
 
     cells: Cells
@@ -95,6 +98,10 @@ class Work:
     nodes_at: Ints
     alone: Alone
     top: Top | None
+    ties: Ties
+    top_box: Box
+    edge_box: Box
+    tie_rows: Ints
 
 
 @dataclass(frozen=True)
@@ -171,11 +178,20 @@ def _factorise(work: Work, team: Team, done: npt.NDArray[np.bool_]) -> None:
     team.share(turns, batteries.factorise, *own, done)
     if work.links.kind.size:
         team.share(turns, linked.factorise, *further, done)
+    _share_ties(work, team, ties.factorise, done)
     found = (work.blocks.response, work.blocks.net, done)
     for level in work.levels:
         team.share(level.size, nodes.gather, work.nodes, work.net_box, level, *found)
     if work.top is not None:
         work.top.factorise(work.nodes, work.alone, work.levels, done, team)
+
+
+def _share_ties(
+    work: Work, team: Team, kernel: Callable[..., None], done: npt.NDArray[np.bool_]
+) -> None:
+    if work.ties.node.size:
+        boxes_of_ties = (work.net_box, work.top_box, work.edge_box)
+        team.share(work.ties.node.size, kernel, work.ties, work.nodes, *boxes_of_ties, done)
 
 
 def _direct(work: Work, team: Team, done: npt.NDArray[np.bool_]) -> None:
@@ -185,12 +201,14 @@ def _direct(work: Work, team: Team, done: npt.NDArray[np.bool_]) -> None:
     team.share(turns, batteries.respond, *own, work.nodes.total, done)
     if work.links.kind.size:
         team.share(turns, linked.respond, *further, work.nodes.total, done)
+    _share_ties(work, team, ties.respond, done)
     for level in work.levels:
         nodes.climb(work.nodes, work.net_box, level, work.blocks.flow, done)
     if work.top is not None:
         work.top.direct(work.nodes, work.alone, done, team)
     for level in reversed(work.levels):
         nodes.descend(work.nodes, work.net_box, level, done)
+    _share_ties(work, team, ties.follow, done)
     team.share(turns, batteries.follow, *own, work.nodes.total_step, done)
     if work.links.kind.size:
         team.share(turns, linked.follow, *further, work.nodes.total_step, done)
@@ -211,6 +229,7 @@ def _move(
     if work.links.kind.size:
         team.share(turns, linked.move_prices, work.cells, work.links, work.blocks, done, dual)
     nodes.move_prices(work.nodes, done, dual, 0, work.nodes.parent.size)
+    ties.move_prices(work.ties, work.nodes, done, dual, 0, work.ties.node.size)
     if work.top is not None:
         across.move_rows(work.top.across, work.alone, done, dual)
 
@@ -227,6 +246,7 @@ def _missed(work: Work) -> Floats:
     """Residuals at their prices: what a mended plan may still cost."""
     missed = np.bincount(work.blocks.part, work.blocks.missed, work.parts)
     missed += np.bincount(work.nodes.part, work.nodes.missed, work.parts)
+    missed += np.bincount(work.nodes.part[work.ties.node], work.ties.missed, work.parts)
     if work.top is not None:
         missed += np.bincount(work.top.across.part, work.top.across.missed, work.parts)
     return np.asarray(missed)

@@ -36,6 +36,7 @@ class Nodes(NamedTuple):
 
     Attributes:
         is_row: shape (m, T), whether there is a row; else the price is constant.
+        tied: shape (m,), whether rows between intervals hold the net (`ties`).
         fixed: shape (m, T), fixed net of the whole subtree.
         parent: shape (m,), −1 at the top.
         part: shape (m,), the independent part they belong to.
@@ -59,6 +60,7 @@ class Nodes(NamedTuple):
     """
 
     is_row: Flags
+    tied: Flags
     fixed: Floats
     parent: Ints
     part: Ints
@@ -145,9 +147,10 @@ def gather(
         for t in range(count):
             for j in range(count):
                 on_rows = nodes.is_row[node, t] and nodes.is_row[node, j]
-                system[t, j] = inner[t, j] if on_rows else 0.0
+                before = system[t, j] if nodes.tied[node] else 0.0
+                system[t, j] = before + inner[t, j] if on_rows else 0.0
             if nodes.is_row[node, t]:
-                for k in range(box.inverse.shape[1]):
+                for k in range(0 if nodes.tied[node] else box.inverse.shape[1]):
                     system[t, t] += box.inverse[node, k, t]
             else:
                 system[t, t] = 1.0
@@ -209,15 +212,17 @@ def climb(nodes: Nodes, box: Box, level: Ints, flow: Floats, done: Flags) -> Non
             up += nodes.flow[nodes.child[at]]
         missed = 0.0
         for t in range(count):
+            lead = wanted[t] if nodes.tied[node] else 0.0
             wanted[t] = 0.0
             if not nodes.is_row[node, t]:
                 continue
             miss = nodes.net[node, t] + nodes.fixed[node, t]
             for k in range(parts):
                 miss -= box.low[node, k, t] + box.free[node, k, t] * box.above[node, k, t]
-                box.pull[node, k, t] += box.cost[node, k, t] - nodes.price[node, t]
-                wanted[t] += box.pull[node, k, t] * box.inverse[node, k, t]
-            wanted[t] += miss + up[t]
+                if not nodes.tied[node]:
+                    box.pull[node, k, t] += box.cost[node, k, t] - nodes.price[node, t]
+                    lead += box.pull[node, k, t] * box.inverse[node, k, t]
+            wanted[t] = lead + miss + up[t]
             missed += abs(miss * nodes.price[node, t])
         nodes.missed[node] = missed
         if nodes.passes[node]:

@@ -12,12 +12,15 @@ import numpy as np
 from optimizer.engine.kinks import LIMIT_MAX, LIMIT_MIN, METER, POSITION, share_price
 from optimizer.engine.linked import CYCLES, RAMP, TARGET
 from optimizer.engine.slopes import end_slope
+from optimizer.engine.tie_rows import PEAK_MAX, PEAK_MIN
+from optimizer.engine.tie_rows import RAMP as RAMP_OF_NET
 from optimizer.plan import Multipliers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from optimizer.engine.linked import Links
+    from optimizer.engine.tie_rows import TiePrices
     from optimizer.engine.tree import Tree
     from optimizer.problem import DispatchProblem
 
@@ -41,6 +44,8 @@ def empty_multipliers(problem: DispatchProblem) -> Multipliers:
         cycles_per_kwh=np.zeros((batteries, int(problem.days[-1]) + 1)),
         target_min_per_kwh=np.zeros(targets),
         target_max_per_kwh=np.zeros(targets),
+        limit_ramp_up_per_kw=np.zeros((limits, intervals)),
+        limit_ramp_down_per_kw=np.zeros((limits, intervals)),
         position_per_kwh=np.zeros((len(problem.positions), intervals)),
         network_max_per_kw=np.zeros(len(problem.network)),
         network_min_per_kw=np.zeros(len(problem.network)),
@@ -69,6 +74,21 @@ def share_group_prices(
     ):
         mine = kinks.kind == kind
         table[kinks.item[mine]] = sign * share[mine]
+
+
+def add_tie_prices(ties: TiePrices, found: Multipliers) -> None:
+    """Prices of ramps of nets, and of peaks on top of those of each interval's breach, in place."""
+    for kind, above, below in (
+        (PEAK_MAX, found.limit_max_per_kw, None),
+        (PEAK_MIN, None, found.limit_min_per_kw),
+        (RAMP_OF_NET, found.limit_ramp_up_per_kw, found.limit_ramp_down_per_kw),
+    ):
+        mine = ties.kind == kind
+        at = (ties.limit[mine], ties.interval[mine])
+        if above is not None:
+            above[at] += np.maximum(ties.price[mine], 0.0)
+        if below is not None:
+            below[at] += np.maximum(-ties.price[mine], 0.0)
 
 
 def set_link_prices(links: Links, rows: npt.NDArray[np.int64], found: Multipliers) -> None:

@@ -17,6 +17,7 @@ from optimizer.engine.binding import Binding, find_binding
 from optimizer.engine.boxes import LEAST
 from optimizer.engine.hanging import Hanging, hang, tied_roots
 from optimizer.engine.kinks import Kinks, by_group, net_kinks, net_pieces
+from optimizer.engine.tie_rows import TiePrices, TieRows, find_ties, fixed_prices
 from optimizer.problem import NO_GROUP
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Tree:
         fixed: shape (m, T), net without batteries and curtailable generators.
         unit_node: shape (N + M,), the node of each battery and generator, −1 for none.
         kinks: what each net costs.
+        ties: rows between the intervals of a net.
+        still: prices of such rows over nets that cannot move.
         binding: network rows that can bind.
         hanging: their entries at nodes and units.
         row_root: shape (K,), the root of the nodes that each of these rows touches.
@@ -61,6 +64,8 @@ class Tree:
     fixed: Floats
     unit_node: Ints
     kinks: Kinks
+    ties: TieRows
+    still: TiePrices
     binding: Binding
     hanging: Hanging
     row_root: Ints
@@ -92,7 +97,8 @@ def make_tree(problem: DispatchProblem) -> Tree:
     edges, slope = net_pieces(by_group(kinks, wanted), low - clear, high + clear)
     reached = np.minimum(edges[:, 1:], high[:, None]) - np.maximum(edges[:, :-1], low[:, None])
     wide = reached > LEAST
-    is_row = wide.sum(axis=1) > 1
+    ties = find_ties(problem, wanted, low, high)
+    is_row = (wide.sum(axis=1) > 1) | ties.touched(*low.shape)
     only = np.take_along_axis(slope, reached.argmax(axis=1)[:, None], axis=1)[:, 0]
     keep = (is_row | (only != 0)).any(axis=1) | needed
     group = wanted[keep]
@@ -111,6 +117,8 @@ def make_tree(problem: DispatchProblem) -> Tree:
         fixed=fixed[keep],
         unit_node=unit_node,
         kinks=by_group(kinks, group),
+        still=fixed_prices(problem, wanted, low, high),
+        ties=ties.of(np.where(keep, np.cumsum(keep) - 1, -1)),
         binding=binding,
         hanging=hanging,
         row_root=row_root,

@@ -43,8 +43,11 @@ def make_nodes(
     square = (count, intervals, intervals)
     named = np.zeros(len(tree.group), dtype=bool)
     named[tree.hanging.node] = True
+    tied = np.zeros(len(tree.group), dtype=bool)
+    tied[tree.ties.group] = True
     made = Nodes(
         is_row=is_row,
+        tied=tied[nodes],
         fixed=tree.fixed[nodes],
         parent=parent.astype(np.int64),
         part=part.astype(np.int64),

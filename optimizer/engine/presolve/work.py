@@ -15,6 +15,7 @@ from optimizer.engine.presolve.across import make_top
 from optimizer.engine.presolve.cells import make_cells
 from optimizer.engine.presolve.links import make_links
 from optimizer.engine.presolve.rows import make_nodes
+from optimizer.engine.presolve.ties import make_ties
 from optimizer.engine.presolve.units import money_of, units_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from optimizer.engine.linked import Links
     from optimizer.engine.nodes import Nodes
     from optimizer.engine.presolve.fleet import Fleet
+    from optimizer.engine.ties import Ties
     from optimizer.engine.top import Top
 
     Ints = npt.NDArray[np.int64]
@@ -82,7 +84,9 @@ def make_work(fleet: Fleet, rows: Ints, nodes: Ints) -> Work:
     cells, box, pieces = make_cells(fleet, rows, units, groups.total[node], further)
     _start_links(links, cells)
     alone, top = make_top(fleet, rows, node, groups, nodes)
+    ties, top_box, edge_box, tie_rows = make_ties(fleet, nodes)
     boxes = _runs((box, pieces, net_box), cells, blocks, groups, top)
+    boxes += _tie_runs(ties, top_box, edge_box, groups)
     bounds = np.zeros(parts)
     for one, runs in boxes:
         for run, here in enumerate(runs.part):
@@ -110,6 +114,10 @@ def make_work(fleet: Fleet, rows: Ints, nodes: Ints) -> Work:
         nodes,
         alone,
         top,
+        ties,
+        top_box,
+        edge_box,
+        tie_rows,
     )
 
 
@@ -166,4 +174,16 @@ def _runs(
     if top is not None:
         row, size = np.arange(len(top.box.low)), top.box.low[:1].size
         pairs.append((flat(top.box), Runs(row * size, (row + 1) * size, top.across.part)))
+    return tuple((one, runs) for one, runs in pairs if one.low.size)
+
+
+def _tie_runs(
+    ties: Ties, top_box: Box, edge_box: Box, nodes: Nodes
+) -> tuple[tuple[Box, Runs], ...]:
+    """The boxes of rows between intervals, with the range of each node."""
+    part, each = nodes.part[ties.node], edge_box.low[:1].size
+    pairs = (
+        (flat(top_box), Runs(ties.top_start[:-1], ties.top_start[1:], part)),
+        (flat(edge_box), Runs(ties.edge_start[:-1] * each, ties.edge_start[1:] * each, part)),
+    )
     return tuple((one, runs) for one, runs in pairs if one.low.size)

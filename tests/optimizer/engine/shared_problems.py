@@ -87,6 +87,8 @@ def _battery(rng: Random, named: list[str | None], count: int) -> dict[str, Any]
         "end_value_per_kwh": rng.uniform(0.05, 0.3),
         "ramp_up_kw_per_h": rng.choice([np.inf, np.inf, 0.5 * size]),
         "cycles_per_day_max": rng.choice([np.inf, np.inf, 0.3]),
+        "p_kw_previous": rng.choice([np.nan, 0.2 * size]),
+        "change_price_per_kwh": rng.choice([0.0, 0.0, 0.05]),
     }
 
 
@@ -96,6 +98,10 @@ def _limit(rng: Random, named: list[str | None], count: int) -> dict[str, Any]:
         "p_kw_max": rng.uniform(-1, 12, count),
         "p_kw_min": rng.uniform(-15, -2, count) if rng.random() < 0.7 else -np.inf,
         "breach_price_per_kwh": rng.choice([0.0, 0.1, 0.5]),
+        "breach_price_per_kw": rng.choice([0.0, 0.0, 0.3, 1.0]),
+        "ramp_up_kw_per_h": rng.choice([np.inf, np.inf, rng.uniform(1, 6)]),
+        "ramp_down_kw_per_h": rng.choice([np.inf, np.inf, rng.uniform(1, 6)]),
+        "p_kw_initial": rng.choice([np.nan, rng.uniform(-3, 3)]),
     }
 
 

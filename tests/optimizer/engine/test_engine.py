@@ -169,9 +169,7 @@ NOT_CARRIED: dict[str, dict[str, Any]] = {
             {"is_site": True, "price_import_per_kwh": 0.1, "price_export_per_kwh": 0.2},
         ]
     },
-    "ramp of a group": {"limits": [{"ramp_down_kw_per_h": 1.0}]},
     "reserve": {"reserves": [{"p_kw_required": 1.0}]},
-    "limit with a price per kW": {"limits": [{"p_kw_max": 1.0, "breach_price_per_kw": 1.0}]},
 }
 
 
