@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Flags = npt.NDArray[np.bool_]
 
 
-REFINEMENTS = 2
+REFINEMENTS = 6
 
 
 class Ties(NamedTuple):
