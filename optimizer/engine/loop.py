@@ -35,6 +35,8 @@ _BACK_FROM_BOUND = 0.995
 _STALL = 1e-10
 _SHARE_BY_STEP = 10.0
 """Second order terms count in full from a tenth on of the product of both predictor steps."""
+_TIED_LEAST = 2e-5
+"""Rows between the intervals of a net lose their digits beyond this share of the scale."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ def iterate(work: Work, tolerance: float, stop: Callable[[], bool], team: Team) 
         team: the threads that share one iteration.
     """
     done = np.zeros(work.parts, dtype=bool)
+    if work.ties.node.size:
+        tolerance = max(tolerance, _TIED_LEAST)
     sums = [np.zeros((runs.start.size, 6)) for _, runs in work.boxes]
     gap = np.full(work.parts, np.inf)
     iterations = 0
