@@ -303,7 +303,7 @@ class Gate(Section):
     """How the plan is checked before anything may be released."""
 
     rounds_max: Annotated[int, Field(ge=0, le=100)] = Field(
-        default=6, description="how often a plan that failed is repaired before it is refused"
+        default=6, description="how often a plan that failed is planned again before it is refused"
     )
     margins: Margins = Field(default_factory=Margins, description="distance from the limits")
     tolerance: Tolerance = Field(

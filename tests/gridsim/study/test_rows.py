@@ -1,4 +1,4 @@
-"""Weights of batteries as rows over areas and batteries, and what the linear grid says of a plan."""
+"""Weights of batteries as rows over areas and batteries, and what the linear grid foretells."""
 
 from __future__ import annotations
 
