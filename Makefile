@@ -13,6 +13,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # What `make run` runs: one winter day and one summer day.
 RUN_COMMAND ?= $(BIN)/gridsim run town --day 2023-01-16 --day 2023-06-12 -o runs/town
 
+# The systems that gridsim is measured beside; benchmarks/peers finds them by PEER_VENVS too.
+PEERS := pypsa flexmeasures emhass
+PEER_VENVS ?= .venv-peers
+
 # Passed on to pytest, e.g. make test PYTEST_ARGS='-k timegrid'.
 PYTEST_ARGS ?=
 # A campaign is repeated with the seed that it printed: make soak SEED=1234.
@@ -22,10 +26,10 @@ WORKERS ?= 2
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test lint style types contracts bench soak docs extras clean
+.PHONY: help venv run test lint style types contracts bench bench-peers soak docs extras clean
 
 help:  ## list the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 14
 
 run: $(VENV)/.run  ## plan `town` for a winter and a summer day and write the report to runs/town
 	$(RUN_COMMAND)
@@ -46,8 +50,16 @@ types: $(VENV)/.dev
 contracts: $(VENV)/.dev
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev  ## the benchmarks: load, build, solve, replay and power flow apart
+bench: $(VENV)/.dev  ## the benchmarks, peers beside gridsim where installed (BENCH_SIZES="100 1000")
 	$(BIN)/python -m pytest --benchmark-only benchmarks $(PYTEST_ARGS)
+
+bench-peers: $(PEERS:%=$(PEER_VENVS)/%/.made)  ## install the peers, each in an environment of its own
+
+$(PEER_VENVS)/%/.made: $(VENV)/.made
+	$(BIN)/python -m venv $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check --no-input install --quiet \
+		-r benchmarks/peers/requirements-$*.txt
+	@touch $@
 
 soak: $(VENV)/.dev  ## a long seeded campaign of the property tests (SEED=… repeats one)
 	@echo "seed $(SEED)"
