@@ -35,7 +35,7 @@ BATTERIES_FOR_ENGINE = 500
 ENGINE_GAP_LEAST, ENGINE_GAP_MOST = 1e-7, 1e-6
 """What the engine is asked for, whatever the caller wants: a looser answer saves two iterations and
 leaves the prices of firm limits, and with them the bound, far off."""
-DISCRETE_MODEL_S = 3.0
+DISCRETE_MODEL_S = 5.0
 """Seconds for the audit's model where it has binaries in every interval."""
 SEARCH_GAP_LEAST = 1e-4
 """Where discrete batteries are searched, the search ends at this gap at the latest: what is left
@@ -127,7 +127,11 @@ def audit_plan(plan: Plan, *, threads: int | None = None) -> Plan:
         return plan
     most_s = DISCRETE_MODEL_S if needs_oracle(plan.problem).any() else MODEL_S
     model = partial(solve_monolith, gap=MODEL_GAP, time_limit_s=most_s, threads=threads)
-    return audited(plan, model)
+    try:
+        return audited(plan, model)
+    except SolveError as error:
+        # With binaries everywhere the model may find nothing in its time.
+        return _with_why(plan, f"{plan.solver.why}; not audited: {error}")
 
 
 def _time_left_s(time_limit_s: float | None, started: float) -> float | None:
