@@ -16,6 +16,10 @@ RUN_COMMAND ?= $(BIN)/gridsim run town --day 2023-01-16 --day 2023-06-12 -o runs
 # The systems that gridsim is measured beside; benchmarks/peers finds them by PEER_VENVS too.
 PEERS := pypsa flexmeasures emhass
 PEER_VENVS ?= .venv-peers
+# Numbers of batteries, seconds for each run, and more for python -m benchmarks.peers.
+BENCH_SIZES ?= 100 1000 10000
+BENCH_LIMIT_S ?= 120
+BENCH_ARGS ?=
 
 # Passed on to pytest, e.g. make test PYTEST_ARGS='-k timegrid'.
 PYTEST_ARGS ?=
@@ -26,10 +30,10 @@ WORKERS ?= 2
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test lint style types contracts bench bench-peers soak docs extras clean
+.PHONY: help venv run test lint style types contracts bench bench-suites bench-beside bench-peers soak docs extras clean
 
 help:  ## list the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 run: $(VENV)/.run  ## plan `town` for a winter and a summer day and write the report to runs/town
 	$(RUN_COMMAND)
@@ -50,8 +54,15 @@ types: $(VENV)/.dev
 contracts: $(VENV)/.dev
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev  ## the benchmarks, peers beside gridsim where installed (BENCH_SIZES="100 1000")
-	$(BIN)/python -m pytest --benchmark-only benchmarks $(PYTEST_ARGS)
+bench: bench-suites bench-beside  ## both of the following; half an hour on two cores
+
+bench-suites: $(VENV)/.dev  ## load, build, solve, replay and power flow apart
+	BENCH_SIZES="$(BENCH_SIZES)" BENCH_LIMIT_S=$(BENCH_LIMIT_S) \
+		$(BIN)/python -m pytest --benchmark-only benchmarks $(PYTEST_ARGS)
+
+bench-beside: $(VENV)/.dev  ## gridsim beside its peers, where installed, on the same instances
+	PEER_VENVS=$(PEER_VENVS) $(BIN)/python -m benchmarks.peers --out benchmarks/results \
+		--batteries $(BENCH_SIZES) --time-limit $(BENCH_LIMIT_S) $(BENCH_ARGS)
 
 bench-peers: $(PEERS:%=$(PEER_VENVS)/%/.made)  ## install the peers, each in an environment of its own
 

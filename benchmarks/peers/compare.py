@@ -25,7 +25,7 @@ class Result:
     Attributes:
         seconds: by phase.
         total_s: of the counted phases; gridsim's own certificate is counted, the others have none.
-        profit, gap, worst_violation, breaks: see `score.Score`.
+        profit, gap, worst_violation, breaches, breaks: see `score.Score`.
         planned: batteries with a plan.
     """
 
@@ -39,6 +39,7 @@ class Result:
     profit_bound: float | None = None
     gap: float | None = None
     worst_violation: float | None = None
+    breaches: int = 0
     breaks: dict[str, str] = field(default_factory=dict)
     planned: int = 0
     versions: dict[str, str] = field(default_factory=dict)
@@ -88,37 +89,37 @@ class Comparison:
 
 
 class GivenUp:
-    """Who did not finish a smaller instance, and need not try a larger one of the same kind."""
+    """Who did not finish an instance, and need not try others of that size or larger."""
 
     def __init__(self) -> None:
-        self._failed: dict[tuple[str, Recipe], int] = {}
+        self._failed: dict[str, int] = {}
 
     def note(self, result: Result) -> None:
-        if not result.finished and result.note.startswith(("did not finish", "planned")):
-            kind = (result.contestant, _kind(result.recipe))
-            smallest = min(result.recipe.batteries, self._failed.get(kind, result.recipe.batteries))
-            self._failed[kind] = smallest
+        if not result.finished and not result.note.startswith("not installed"):
+            size = result.recipe.batteries
+            self._failed[result.contestant] = min(size, self._failed.get(result.contestant, size))
 
     def reason(self, contestant: Contestant, recipe: Recipe) -> str:
         """Why it is not tried, empty if it is."""
-        smaller = self._failed.get((contestant.name, _kind(recipe)))
-        if smaller is None or smaller >= recipe.batteries:
+        size = self._failed.get(contestant.name)
+        if size is None or size > recipe.batteries:
             return ""
-        return f"not tried: did not finish {smaller:,} batteries"
-
-
-def _kind(recipe: Recipe) -> Recipe:
-    return Recipe(**{**asdict(recipe), "batteries": 0})
+        return f"not tried: did not finish {size:,} batteries"
 
 
 def compare(
     recipes: Iterable[Recipe], contestants: list[Contestant], limits: Limits
 ) -> Iterator[Result]:
-    """Every contestant on every instance, smallest first in the order given."""
+    """Every contestant on every instance, in the order given: the easy ones had better be first.
+
+    Who writes integers by hand takes part only where there are discrete batteries.
+    """
     given_up = GivenUp()
     for recipe in recipes:
         comparison = Comparison(recipe, limits)
         for contestant in contestants:
+            if contestant.is_only_discrete and not recipe.discrete:
+                continue
             reason = given_up.reason(contestant, recipe)
             if reason:
                 result = Result(contestant.name, recipe, reason)

@@ -9,6 +9,7 @@ from optimizer.certificate import check
 from optimizer.certificate.certify import gap_scale
 from optimizer.certificate.cost import cost_of, idle_cost
 from optimizer.certificate.flows import stored_energy_kwh
+from optimizer.certificate.rules import worst_violation
 from optimizer.plan import Plan, Status, StopReason
 
 if TYPE_CHECKING:
@@ -25,12 +26,14 @@ class Score:
         profit: over doing nothing, with wear, without any price on what it breaks.
         gap: to gridsim's bound, as in the certificate; below 0 only for a plan that breaks rules.
         worst_violation: largest breach of any rule, relative to ``max(1, |limit|)``.
-        breaks: the worst breach of each rule that is broken by more than 1e-6, in words.
+        breaches: units with a rule broken by more than 1e-6.
+        breaks: the worst breach of each such rule, in words.
     """
 
     profit: float
     gap: float | None
     worst_violation: float
+    breaches: int
     breaks: dict[str, str]
 
 
@@ -57,8 +60,9 @@ def score(
     if bound is not None:
         gap = (bound - profit) / gap_scale(problem, *powers, plan.generation_kw)
     worst: dict[str, tuple[float, str]] = {}
-    for violation in check(plan):
+    violations = check(plan)
+    for violation in violations:
         if violation.relative > worst.get(violation.rule, (0.0, ""))[0]:
             worst[violation.rule] = (violation.relative, str(violation))
     breaks = {rule: words for rule, (_, words) in sorted(worst.items(), key=lambda r: -r[1][0])}
-    return Score(profit, gap, max((size for size, _ in worst.values()), default=0.0), breaks)
+    return Score(profit, gap, worst_violation(plan), len(violations), breaks)

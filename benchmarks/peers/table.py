@@ -1,4 +1,4 @@
-"""Results as one table an instance, with machine, versions and date, in Markdown and JSON."""
+"""Results as one narrow table an instance, which Markdown and a terminal both show, and as JSON."""
 
 from __future__ import annotations
 
@@ -17,28 +17,16 @@ if TYPE_CHECKING:
 
     from benchmarks.peers.compare import Result
 
-HEADINGS = (
-    "who",
-    "seconds",
-    "÷ gridsim",
-    "build",
-    "solve",
-    "extract",
-    "certify",
-    "peak MB",
-    "profit",
-    "gap",
-    "worst violation",
-    "note",
-)
+HEADINGS = ("who", "s", "ratio", "build", "solve", "rest", "MB", "profit", "gap", "worst")
 
 
 def machine() -> dict[str, Any]:
-    """Where and when figures were taken."""
+    """Where and when figures were taken, and how busy the machine was besides."""
     return {
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="minutes"),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
+        "load_average": round(os.getloadavg()[2], 1),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
@@ -53,57 +41,73 @@ def _cpu() -> str:
     return names[0] if names else platform.processor()
 
 
-def versions(results: Sequence[Result]) -> dict[str, dict[str, str]]:
-    """Versions by contestant."""
-    return {result.contestant: result.versions for result in results if result.versions}
-
-
-def to_json(results: Sequence[Result], limits: dict[str, float]) -> str:
+def to_json(results: Sequence[Result], where: dict[str, Any], limits: dict[str, float]) -> str:
     document = {
-        "machine": machine(),
+        "machine": where,
         "limits": limits,
         "results": [result.to_dict() for result in results],
     }
-    return json.dumps(document, indent=1)
+    return json.dumps(document, indent=1) + "\n"
 
 
-def to_markdown(results: Sequence[Result]) -> str:
-    """One table an instance, under a line of where and when."""
-    where = machine()
+def to_markdown(results: Sequence[Result], where: dict[str, Any], limits: dict[str, float]) -> str:
+    """One table an instance, under where and when; notes below each."""
+    versions = {name: words for result in results for name, words in result.versions.items()}
     lines = [
-        f"{where['date']}, {where['cpu']}, {where['cores']} cores, {where['system']}, "
-        f"Python {where['python']}.",
-        "",
+        f"{where['date']}, {where['cpu']}, {where['cores']} cores, load average "
+        f"{where['load_average']:g} at the start.",
+        f"{where['system']}, Python {where['python']}; "
+        + ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+        + ".",
+        f"Limits of each run: {limits['time_s']:g} s, {limits['memory_mb']:,.0f} MB; "
+        f"relative gap asked {limits['gap']:g}.",
     ]
-    for name, found in sorted(versions(results).items()):
-        lines.append(f"- {name}: " + ", ".join(f"{k} {v}" for k, v in found.items()))
     for recipe, group in groupby(results, key=lambda result: result.recipe):
-        lines += ["", f"**{recipe}**", ""]
-        lines += ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
-        rows = list(group)
-        own = next((row.total_s for row in rows if row.contestant == OWN), None)
-        lines += ["| " + " | ".join(_cells(row, own)) + " |" for row in rows]
+        lines += ["", f"**{recipe}**", "", *_table(list(group))]
     return "\n".join(lines) + "\n"
 
 
+def _table(rows: Sequence[Result]) -> list[str]:
+    own = next((row.total_s for row in rows if row.contestant == OWN), None)
+    cells = [list(HEADINGS), *(_cells(row, own) for row in rows if row.total_s is not None)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [_line(row, widths) for row in cells]
+    dashes = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines.insert(1, _line(dashes, widths))
+    notes = [f"- {row.contestant}: {note}" for row in rows if (note := _note(row))]
+    return [*lines, *(["", *notes] if notes else [])]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first = cells[0].ljust(widths[0])
+    rest = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
+    return "| " + " | ".join([first, *rest]) + " |"
+
+
 def _cells(row: Result, own_s: float | None) -> list[str]:
-    if row.total_s is None:
-        return [row.contestant, *[""] * (len(HEADINGS) - 2), row.note]
-    ratio = f"{row.total_s / own_s:.3g}" if own_s else ""
-    phases = [_number(row.seconds.get(phase)) for phase in HEADINGS[3:7]]
-    worst = next(iter(row.breaks), "")
+    assert row.total_s is not None
+    build, solve = (row.seconds.get(phase, 0.0) for phase in ("build", "solve"))
     return [
         row.contestant,
         _number(row.total_s),
-        ratio if row.finished else "",
-        *phases,
-        f"{row.peak_memory_mb:,.0f}",
-        f"{row.profit:.4f}",
-        "" if row.gap is None else f"{row.gap:.1e}",
-        f"{row.worst_violation:.1e} ({worst})" if worst else "none",
-        row.note,
+        _number(row.total_s / own_s) if own_s and row.finished else "",
+        _number(build),
+        _number(solve),
+        _number(row.total_s - build - solve),
+        f"{row.peak_memory_mb:.0f}",
+        f"{row.profit:.2f}",
+        "" if row.gap is None else f"{row.gap:.0e}",
+        f"{row.worst_violation:.0e}",
     ]
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}" if value < 100 else f"{value:.0f}"
+def _number(value: float) -> str:
+    digits = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:.{digits}f}"
+
+
+def _note(row: Result) -> str:
+    words = [row.note] if row.note else []
+    if row.breaches:
+        words.append(f"{row.breaches:,} units with a broken rule ({', '.join(row.breaks)})")
+    return "; ".join(words)

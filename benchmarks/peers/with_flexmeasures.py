@@ -4,7 +4,7 @@ Its two back ends build one model: a MILP whose binaries forbid charging while d
 are `ems_constraints` on groups of devices; the market is a flow commitment of 0 whose deviations
 cost the price either way; steps and least powers are power bands. It has no wear cost. Where
 ``wear`` is asked for, each battery has a flow commitment of 0 with a downwards price of −wear,
-which says the same in its own words, at the price of one data frame a battery and interval.
+which says the same in its own words and takes one data frame for each battery and interval.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """gridsim itself: its structured solvers, or its Pyomo model with HiGHS (``solver="monolith"``).
 
-The problem is made again from the instance's recipe. Compiled code is loaded by solving a small
-problem first; its time is a phase of its own.
+The problem is made again from the instance's recipe. Code is loaded and compiled by solving a small
+problem first; its time is a phase of its own, and no part of the seconds.
 """
 
 from __future__ import annotations
@@ -10,32 +10,34 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.peers.exchange import Answer, contest
+from benchmarks.peers.exchange import Answer, contest, end_after
 from benchmarks.peers.instance import Recipe
 from optimizer.solve import solve
 
 if TYPE_CHECKING:
     from benchmarks.peers.exchange import Instance
 
-WARM_UP_BATTERIES = 120
+WARM_UP_BATTERIES = 60
+COMPILE_S = 280.0
 
 
 def plan(instance: Instance, answer: Answer, options: dict[str, Any]) -> None:
     recipe = Recipe(**json.loads(instance.recipe))
     problem = recipe.problem()
-    asked = {"solver": options["solver"], "gap": options["gap"], "audit": options["audit"]}
+    asked = {"solver": options["solver"], "gap": options["gap"], "audit": False}
+    end_after(COMPILE_S)
     with answer.phase("compile"):
-        small = replace(recipe, batteries=min(recipe.batteries, WARM_UP_BATTERIES))
-        if options["solver"] != "monolith":
-            solve(small.problem(), **{**asked, "solver": "structured"})
-        solve(replace(small, discrete=0.0).problem(), **{**asked, "solver": "monolith"})
+        # A branch and bound may not end, and the model needs no discrete batteries to be loaded.
+        discrete = recipe.discrete if options["solver"] == "structured" else 0.0
+        small = replace(recipe, batteries=WARM_UP_BATTERIES, discrete=discrete)
+        solve(small.problem(), **asked)
+    end_after(options["time_limit_s"])
     found = solve(problem, time_limit_s=options["time_limit_s"], **asked)
     assert found.solver is not None
     assert found.certificate is not None
     answer.seconds.update(found.solver.seconds)
     answer.give(found.p_charge_kw, found.p_discharge_kw)
     answer.bound = found.certificate.profit_bound
-    answer.note = f"{found.solver.name}; {found.solver.why}"
 
 
 if __name__ == "__main__":
