@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from gridsim.instances import make_instance
 from gridsim.run.machine import peak_memory_mb
 from optimizer.errors import UnsupportedFeatureError
-from optimizer.solve import solve
+from optimizer.memory import engine_bytes, model_bytes, require_memory
+from optimizer.solve import BATTERIES_FOR_ENGINE, solve
 
 if TYPE_CHECKING:
     from gridsim.instances import Congestion
@@ -27,6 +28,8 @@ PACKAGES = ("gridsim", "numpy", "numba", "pyomo", "highspy")
 PHASES = ("build", "solve", "extract", "certify", "round")
 _TINY = 60
 """Batteries of the instance that compiles everything: one area."""
+_INSTANCE_BYTES = 600
+"""Of an instance, for each battery: names, and columns with one number a battery."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,9 @@ class DispatchBench:
         Raises:
             InstanceError: the instance makes no sense.
             UnsupportedFeatureError: the solver does not carry it.
+            TooLargeError: the solve would take more memory than there is.
         """
+        self._require_memory()
         clock = time.perf_counter()
         problem = make_instance(
             self.batteries, self.intervals, self.congestion, self.discrete, self.seed, self.nested
@@ -70,6 +75,15 @@ class DispatchBench:
         plan = self._plan(problem, self.solver)
         total_s = time.perf_counter() - clock
         return self._content(plan, compiled_s, drawn_s, total_s)
+
+    def _require_memory(self) -> None:
+        """Refuse before anything is drawn; the solver asks again, with the tree in sight."""
+        shape = self.batteries, self.intervals
+        by_model = self.solver == "monolith"
+        by_model |= self.solver == "auto" and self.batteries < BATTERIES_FOR_ENGINE
+        needed = _INSTANCE_BYTES * self.batteries
+        needed += model_bytes(*shape) if by_model else engine_bytes(*shape)
+        require_memory(f"{self.batteries:,} batteries over {self.intervals:,} half-hours", needed)
 
     def _compile(self) -> None:
         """Solve a tiny instance with every solver that may be taken.

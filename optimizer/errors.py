@@ -3,6 +3,7 @@
 RuntimeError
 ├── InfeasibleError   the problem: something firm cannot be kept, and strict mode was asked for
 └── SolveError        the solver: it gave no usable answer
+    └── TooLargeError the machine: it has less memory than the solve would take
 ValueError
 └── UnsupportedFeatureError   the caller: this solver does not carry the problem, another does
 """
@@ -41,6 +42,23 @@ class InfeasibleError(RuntimeError):
 
 class SolveError(RuntimeError):
     """The solver gave no usable answer; the text is what it said."""
+
+
+class TooLargeError(SolveError):
+    """A solve would take more memory than there is; it was not started.
+
+    Attributes:
+        needed_bytes: what it would take beside the problem, by estimate.
+        available_bytes: what there was.
+    """
+
+    def __init__(self, what: str, needed_bytes: int, available_bytes: int) -> None:
+        self.needed_bytes = needed_bytes
+        self.available_bytes = available_bytes
+        super().__init__(
+            f"{what} would take about {needed_bytes / 1e9:,.1f} GB of memory, "
+            f"and {available_bytes / 1e9:,.1f} GB is available"
+        )
 
 
 class UnsupportedFeatureError(ValueError):

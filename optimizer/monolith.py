@@ -24,6 +24,7 @@ from optimizer.formulation.extract import (
     read_reserves,
 )
 from optimizer.highs import Effort, compile_model, solve_matrix, solver_name
+from optimizer.memory import model_bytes, require_memory
 from optimizer.plan import Plan, SolverReport, Status, StopReason
 from optimizer.reserves import reserve_within
 
@@ -101,8 +102,10 @@ def solve_monolith(
         threads: for the solver; all that the machine has if None.
 
     Raises:
+        TooLargeError: the model would take more memory than there is.
         SolveError: the solver failed, or found no plan within the time limit.
     """
+    require_memory(f"{problem.name}: the Pyomo model", model_bytes(*problem.shape))
     run = _Run(problem, gap, time_limit_s, threads)
     last, powers, rounds = _solve_until_exclusive(run)
     with run.phase("extract"):

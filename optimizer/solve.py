@@ -6,6 +6,7 @@ engine gives the same answer for large fleets of continuous batteries.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
 from functools import partial
@@ -16,7 +17,7 @@ from optimizer.clash import find_clash
 from optimizer.discrete.features import needs_oracle, not_carried
 from optimizer.discrete.solve import solve_discrete
 from optimizer.engine.engine import NAME, solve_structured
-from optimizer.errors import InfeasibleError, SolveError, UnsupportedFeatureError
+from optimizer.errors import InfeasibleError, SolveError, TooLargeError, UnsupportedFeatureError
 from optimizer.monolith import solve_monolith
 from optimizer.plan import Plan, Status, StopReason
 from optimizer.rounding import Resolution, in_whole_watts
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from optimizer.problem import DispatchProblem
 
 __all__ = [
-    "InfeasibleError", "SolveError", "Solver", "UnsupportedFeatureError", "audit_plan", "solve",
+    "InfeasibleError", "SolveError", "Solver", "TooLargeError", "UnsupportedFeatureError",
+    "audit_plan", "solve",
 ]  # fmt: skip
 
 Solver = Literal["auto", "monolith", "structured"]
@@ -78,6 +80,7 @@ def solve(
         ValueError: `resolution_w` is neither.
         UnsupportedFeatureError: "structured", and the problem holds what it does not carry.
         InfeasibleError: `strict`, and something firm is broken in every plan.
+        TooLargeError: the solve would take more memory than there is.
         SolveError: the solver failed, or found no plan within the time limit.
     """
     if resolution_w not in (None, 1):
@@ -106,7 +109,9 @@ def solve(
         plan = replace(_with_why(plan, why), status=_status(plan, gap))
         if solver == "auto" and not is_discrete and _is_poor(plan):
             assert plan.certificate is not None
-            plan = by_monolith(f"the structured solver left a gap of {plan.certificate.gap:.2%}")
+            poor = f"the structured solver left a gap of {plan.certificate.gap:.2%}"
+            with contextlib.suppress(TooLargeError):  # then the plan that is there has to do
+                plan = by_monolith(poor)
         elif audit and plan.stop_reason is not StopReason.INTERRUPTED:
             try:
                 plan = audit_plan(plan, threads=threads)

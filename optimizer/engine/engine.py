@@ -29,6 +29,7 @@ from optimizer.engine.prices import (
 )
 from optimizer.engine.tie_rows import TiePrices
 from optimizer.interrupts import run_until_interrupt
+from optimizer.memory import engine_bytes, require_memory
 from optimizer.parts import over_parts
 from optimizer.plan import Plan, SolverReport, Status, StopReason
 from optimizer.reach import idle_energy_kwh
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from optimizer.engine.presolve import Fleet
+    from optimizer.engine.presolve import Fleet, Piece
     from optimizer.plan import Multipliers
     from optimizer.problem import DispatchProblem
 
@@ -84,10 +85,18 @@ def solve_structured(
         gap: as in `Certificate.gap`.
         time_limit_s: the best plan so far is returned at the limit, and at Ctrl-C.
         threads: all that the machine has if None. The answer's bits do not depend on them.
+
+    Raises:
+        TooLargeError: plan and state would take more memory than there is.
     """
     started = time.perf_counter()
     seconds: dict[str, float] = defaultdict(float)
+    count = threads or os.cpu_count() or 1
+    require_memory(f"{problem.name}: the plan", engine_bytes(*problem.shape))
     fleet = make_fleet(problem)
+    plans = plan_work(fleet)
+    needed = engine_bytes(*problem.shape, _at_once(plans, count))
+    require_memory(f"{problem.name}: the structured solver", needed)
     answer = _empty(fleet)
     seconds["build"] += time.perf_counter() - started
     stopped = threading.Event()
@@ -96,11 +105,9 @@ def solve_structured(
         timed_out = time_limit_s is not None and time.perf_counter() - started > time_limit_s
         return timed_out or stopped.is_set()
 
-    count = threads or os.cpu_count() or 1
-
     def work() -> Plan:
         at = time.perf_counter()
-        _solve_pieces(fleet, answer, _SHARE_OF_GAP * gap, late, count)
+        _solve_pieces(fleet, plans, answer, _SHARE_OF_GAP * gap, late, count)
         seconds["solve"] += time.perf_counter() - at
         reason = StopReason.GAP_REACHED if answer.is_whole else StopReason.TIME_LIMIT
         return _finish(fleet, answer, gap, reason, seconds)
@@ -109,16 +116,32 @@ def solve_structured(
     return replace(plan, stop_reason=StopReason.INTERRUPTED) if interrupted else plan
 
 
+def _side_by_side(plans: list[Piece], threads: int) -> bool:
+    """Whether each thread takes whole pieces, or all of them share one piece after the other."""
+    return len(plans) >= 2 * threads
+
+
+def _at_once(plans: list[Piece], threads: int) -> int:
+    """Units of the largest pieces that are in memory at the same time."""
+    sizes = sorted((plan.units for plan in plans), reverse=True)
+    return sum(sizes[: threads if _side_by_side(plans, threads) else 1])
+
+
 def _solve_pieces(
-    fleet: Fleet, answer: _Answer, gap: float, late: Callable[[], bool], threads: int
+    fleet: Fleet,
+    plans: list[Piece],
+    answer: _Answer,
+    gap: float,
+    late: Callable[[], bool],
+    threads: int,
 ) -> None:
     """Every piece of work, as far as there is time."""
 
-    def run(make: Callable[[], Work], team: Team) -> None:
+    def run(piece: Piece, team: Team) -> None:
         if late():
             answer.is_whole = False
             return
-        work = make()
+        work = piece.make(fleet)
         outcome = iterate(work, gap, late, team)
         answer.outcomes.append(outcome)
         _collect(fleet, work, answer)
@@ -127,14 +150,13 @@ def _solve_pieces(
         else:
             answer.is_whole = False
 
-    plans = plan_work(fleet)
     with ThreadPoolExecutor(threads) as pool:
-        if len(plans) < 2 * threads:
-            team = Team(pool if threads > 1 else None, threads)
-            for make in plans:
-                run(make, team)
+        if _side_by_side(plans, threads):
+            list(pool.map(lambda piece: run(piece, Team(None, 1)), plans))
         else:
-            list(pool.map(lambda make: run(make, Team(None, 1)), plans))
+            team = Team(pool if threads > 1 else None, threads)
+            for piece in plans:
+                run(piece, team)
 
 
 def _empty(fleet: Fleet) -> _Answer:

@@ -5,6 +5,6 @@ and what may be broken has its priced boxes.
 """
 
 from optimizer.engine.presolve.fleet import Fleet, make_fleet
-from optimizer.engine.presolve.work import plan_work
+from optimizer.engine.presolve.work import Piece, plan_work
 
-__all__ = ["Fleet", "make_fleet", "plan_work"]
+__all__ = ["Fleet", "Piece", "make_fleet", "plan_work"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +19,6 @@ from optimizer.engine.presolve.ties import make_ties
 from optimizer.engine.presolve.units import money_of, units_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy.typing as npt
 
     from optimizer.engine.batteries import Cells
@@ -40,8 +38,30 @@ WORK_ROWS = 1024
 """Batteries from which a piece of work is closed: its state stays in the processor's cache."""
 
 
-def plan_work(fleet: Fleet) -> list[Callable[[], Work]]:
-    """Independent pieces, each made when it is called for: memory holds few at a time."""
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """What can be solved by itself; its arrays are made when they are needed.
+
+    Attributes:
+        rows: the fleet's rows (batteries, then generators).
+        nodes: places of its groups in the tree.
+    """
+
+    rows: Ints
+    nodes: Ints
+
+    @property
+    def units(self) -> int:
+        """How many batteries and generators it has."""
+        return len(self.rows)
+
+    def make(self, fleet: Fleet) -> Work:
+        """The piece with its state, started."""
+        return make_work(fleet, self.rows, self.nodes)
+
+
+def plan_work(fleet: Fleet) -> list[Piece]:
+    """Independent pieces, of which memory holds few at a time."""
     tree = fleet.tree
     node = tree.unit_node
     root = np.where(node >= 0, tree.root[node] if len(tree.root) else -1, len(tree.group))
@@ -49,19 +69,18 @@ def plan_work(fleet: Fleet) -> list[Callable[[], Work]]:
     coupled = order[root[order] < len(tree.group)]
     free = order[len(coupled) :]
     roots, counts = np.unique(root[coupled], return_counts=True)
-    plans: list[Callable[[], Work]] = []
-    first = 0
+    stop = np.cumsum(counts)
+    pieces: list[Piece] = []
+    first, done = 0, 0
     while first < len(roots):
-        closed = np.searchsorted(np.cumsum(counts[first:]), WORK_ROWS) + 1
-        mine = roots[first : first + closed]
-        rows = coupled[np.isin(root[coupled], mine)]
-        nodes = np.flatnonzero(np.isin(tree.root, mine))
-        plans.append(partial(make_work, fleet, rows, nodes))
-        first += int(closed)
-    for start in range(0, len(free), WORK_ROWS):
-        none = np.zeros(0, dtype=np.int64)
-        plans.append(partial(make_work, fleet, free[start : start + WORK_ROWS], none))
-    return plans
+        closed = min(int(np.searchsorted(stop, done + WORK_ROWS)) + 1, len(roots))
+        nodes = np.flatnonzero(np.isin(tree.root, roots[first:closed]))
+        # The units stand in the order of their roots.
+        pieces.append(Piece(coupled[done : stop[closed - 1]], nodes))
+        first, done = closed, int(stop[closed - 1])
+    none = np.zeros(0, dtype=np.int64)
+    loose = [free[start : start + WORK_ROWS] for start in range(0, len(free), WORK_ROWS)]
+    return [*pieces, *(Piece(rows, none) for rows in loose)]
 
 
 def make_work(fleet: Fleet, rows: Ints, nodes: Ints) -> Work:

@@ -77,8 +77,9 @@ def fleet(count: int, seed: int = 0, **limits: Any) -> DispatchProblem:
 
 def started(problem: DispatchProblem, decades: float, seed: int) -> Work:
     """Its work with θ spread over some decades, as in the midst of a solve."""
-    (make,) = plan_work(make_fleet(problem))
-    work = make()
+    fleet = make_fleet(problem)
+    (piece,) = plan_work(fleet)
+    work = piece.make(fleet)
     rng = np.random.default_rng(seed)
     for box, _ in work.boxes:
         box.inverse[:] = box.free * 10.0 ** rng.uniform(-decades, decades, box.low.shape)
