@@ -28,7 +28,7 @@ CASES = [Recipe(size, **change) for size in SIZES for change in CHANGES]
 
 
 @pytest.mark.benchmark(group="dispatch")
-@pytest.mark.parametrize("recipe", CASES, ids=str)
+@pytest.mark.parametrize("recipe", CASES, ids=lambda recipe: str(recipe).replace("×", "x"))
 def test_dispatch(benchmark, recipe: Recipe) -> None:
     comparison = Comparison(recipe, LIMITS)
     result: Result = benchmark.pedantic(comparison.run, args=named(OWN), rounds=1)
