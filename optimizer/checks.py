@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.shared_checks import network_faults, position_faults, reserve_faults
+from optimizer.table_checks import TABLES, form_faults
 from twins.faults import Fault
 
 if TYPE_CHECKING:
@@ -39,19 +40,15 @@ _NOT_NEGATIVE = {
 
 
 def problem_faults(problem: DispatchProblem) -> list[Fault]:
-    """All faults of a problem, in the order of its tables; an empty list means that it is sound."""
-    faults = list(_price_faults(problem))
-    tables = (
-        "batteries",
-        "generators",
-        "groups",
-        "limits",
-        "targets",
-        "network",
-        "positions",
-        "reserves",
-    )
-    for name in tables:
+    """All faults of a problem, in the order of its tables; an empty list means that it is sound.
+
+    Where columns do not fit together, or point at what is not there, only that is reported.
+    """
+    faults = form_faults(problem)
+    if faults:
+        return faults
+    faults += _price_faults(problem)
+    for name in TABLES:
         faults += _number_faults(getattr(problem, name))
     faults += _name_faults(problem)
     faults += _tree_faults(problem)
@@ -208,6 +205,9 @@ def _limit_faults(problem: DispatchProblem) -> Iterator[Fault]:
 
 def _target_faults(problem: DispatchProblem) -> Iterator[Fault]:
     table = problem.targets
+    for row in np.flatnonzero((table.share <= 0) | (table.share > 1)):
+        share = f"{table.share[row]:g}"
+        yield Fault(f"{table.where[row]}.share", share, "must be above 0 and at most 1")
     for row in np.flatnonzero(table.energy_kwh_min > table.energy_kwh_max):
         low, high = table.energy_kwh_min[row], table.energy_kwh_max[row]
         yield Fault(
