@@ -26,12 +26,18 @@ if TYPE_CHECKING:
     from gridsim.scenario import shipped_scenarios as shipped_scenarios
     from gridsim.study.study import Study as Study
     from optimizer.certificate import certify as certify
+    from optimizer.horizon import HorizonTest as HorizonTest
+    from optimizer.horizon import horizon_test as horizon_test
     from optimizer.plan import Certificate as Certificate
     from optimizer.plan import Plan as Plan
     from optimizer.plan_file import read_plan as read_plan
     from optimizer.plan_file import write_plan as write_plan
     from optimizer.problem import DispatchProblem as DispatchProblem
     from optimizer.reading import read_problem as read_problem
+    from optimizer.replan import Replanned as Replanned
+    from optimizer.replan import replan_group as replan_group
+    from optimizer.rolling import RollingOptions as RollingOptions
+    from optimizer.rolling import RollingSolver as RollingSolver
     from optimizer.rounding import in_whole_watts as in_whole_watts
     from optimizer.solve import solve as solve
     from twins.fleet import BatterySpec as BatterySpec
@@ -53,8 +59,12 @@ _HOMES = {
     "Fleet": "twins.fleet",
     "Gate": "dispatch.gate",
     "Grid": "gridsim.grid",
+    "HorizonTest": "optimizer.horizon",
     "Plan": "optimizer.plan",
     "PowerFlow": "gridsim.grid",
+    "Replanned": "optimizer.replan",
+    "RollingOptions": "optimizer.rolling",
+    "RollingSolver": "optimizer.rolling",
     "Run": "gridsim.run.result",
     "Scenario": "gridsim.scenario",
     "Study": "gridsim.study.study",
@@ -64,6 +74,7 @@ _HOMES = {
     "Verdict": "dispatch.verdict",
     "certify": "optimizer.certificate",
     "find_breaches": "gridsim.grid",
+    "horizon_test": "optimizer.horizon",
     "in_whole_watts": "optimizer.rounding",
     "load_run": "gridsim.run.storage",
     "load_scenario": "gridsim.scenario",
@@ -73,6 +84,7 @@ _HOMES = {
     "project_ageing": "twins.projection",
     "read_plan": "optimizer.plan_file",
     "read_problem": "optimizer.reading",
+    "replan_group": "optimizer.replan",
     "replay": "twins.replaying",
     "shipped_scenarios": "gridsim.scenario",
     "simbench_profiles": "gridsim.grid",
@@ -89,8 +101,12 @@ __all__ = [
     "Fleet",
     "Gate",
     "Grid",
+    "HorizonTest",
     "Plan",
     "PowerFlow",
+    "Replanned",
+    "RollingOptions",
+    "RollingSolver",
     "Run",
     "Scenario",
     "Study",
@@ -100,6 +116,7 @@ __all__ = [
     "Verdict",
     "certify",
     "find_breaches",
+    "horizon_test",
     "in_whole_watts",
     "load_run",
     "load_scenario",
@@ -109,6 +126,7 @@ __all__ = [
     "project_ageing",
     "read_plan",
     "read_problem",
+    "replan_group",
     "replay",
     "shipped_scenarios",
     "simbench_profiles",
