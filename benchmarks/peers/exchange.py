@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WHOLE = -1
 """Group of a limit on all batteries and loads together; parent of a group at the top."""
-GRACE_S = 5.0
+GRACE_S = 15.0
 """Beyond its time limit, for a contestant that stops by itself to give what it has."""
 
 
