@@ -16,7 +16,7 @@ import numpy as np
 from optimizer.breaches import net_power_kw
 from optimizer.certificate.bound import priced_units
 from optimizer.certificate.prices import net_prices, node_prices, project
-from optimizer.certificate.relaxed import Units, cost_to_go, room_ahead
+from optimizer.certificate.relaxed import Units
 from optimizer.discrete.turns import NetCosts, costs_of_nets, move_prices, own_costs, take_turns
 from optimizer.engine.prices import share_group_prices
 from optimizer.engine.slopes import has_two_prices
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
-PASSES = 60
-EXACT_PASSES = 3
-_WIDTH = 10
-_SOFTEST, _STIFFEST = 0.005, 0.5
+PASSES, EXACT_PASSES = 30, 4
+BUCKETS = 256
+"""Of a battery's energy: coarser ones cost a fleet of steps per cents of its profit."""
+_SOFTEST, _STIFFEST = 0.005, 1.0
 """Of the stiffness at which one battery's power moves the price by a mean price."""
-_STEP = 0.1
+_STEP = 0.3
 _SEED = 21
 
 
@@ -83,13 +83,9 @@ class Crowd:
 
     def turn(self, order: Ints) -> int:
         """One pass of all members; returns how many changed."""
-        total = totals(self.tree, self.nets.price)[self.node]
-        priced = at_prices(self.units, total)
-        ahead = room_ahead(priced, 0, len(self.members))
-        cost_to_go(priced, 0, len(self.members), ahead)
-        return take_turns(
-            self.units, order, self.node, self.nets, ahead, _WIDTH, self.p_kw, self.paid
-        )
+        units = self.units
+        worth = np.median(units.charge_cost / units.gain, axis=1)
+        return take_turns(units, order, self.node, self.nets, worth, BUCKETS, self.p_kw, self.paid)
 
 
 def improve(

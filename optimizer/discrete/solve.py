@@ -23,7 +23,11 @@ from optimizer.engine.engine import solve_structured
 from optimizer.plan import Plan, SolverReport, Status, StopReason
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from optimizer.problem import DispatchProblem
+
+    Floats = npt.NDArray[np.float64]
 
 NAME = "structured interior point, exact oracles"
 ROUNDS_MOST = 8
@@ -31,6 +35,7 @@ CROWDED_GAP = 2e-3
 """A gap beyond which discrete batteries are too many for the rest to absorb: they take turns."""
 SWEEPS, SEARCHES_MOST = 60, 2
 _ENGINE_GAP = 1e-6
+_CLOSE = 1e-12
 
 
 def solve_discrete(
@@ -60,7 +65,9 @@ def solve_discrete(
     rows = np.flatnonzero(problem.batteries.is_discrete | (burns & ~beyond))
     seconds = {"relaxation": time.perf_counter() - started}
     search = start(problem, rows, first.multipliers, threads, deadline)
-    if search.rest.part is not None:
+    if search.rest.part is None:
+        search.offer_schedules(_at_rest(search))
+    else:
         run_rounds(search, gap, ROUNDS_MOST)
     if search.gap > max(gap, CROWDED_GAP) and not search.is_late:
         _search_crowds(search, gap)
@@ -72,19 +79,32 @@ def _search_crowds(search: Search, gap: float) -> None:
     at = time.perf_counter()
     search.offer_prices(ascend(search, search.multipliers, SWEEPS))
     search.seconds["ascent"] += time.perf_counter() - at
-    for turn in range(SEARCHES_MOST):
+    for _ in range(SEARCHES_MOST):
         at = time.perf_counter()
-        p_kw = search.p_kw
-        if turn == 0:
-            p_kw = respond(search.problem, search.multipliers, search.rest.rows, exact=False).p_kw
-        p_kw, prices = improve(search, search.multipliers, p_kw)
+        if search.profit < 0.0:
+            search.offer_schedules(_at_rest(search))
+        p_kw, prices = improve(search, search.multipliers, search.p_kw)
         search.seconds["turns"] += time.perf_counter() - at
         search.offer_prices(prices)
         search.offer_schedules(p_kw)
-        if search.rest.part is not None:
-            search.offer_prices(search.prices)
-        if search.gap <= gap or search.is_late:
+        if search.rest.part is None or search.gap <= gap or search.is_late:
             return
+        search.offer_prices(search.prices)
+
+
+def _at_rest(search: Search) -> Floats:
+    """No power, but for batteries that must move to stay in their bands: their best answer."""
+    problem, rows = search.problem, search.rest.rows
+    none = np.zeros(problem.shape)
+    energy, b = stored_energy_kwh(problem, none, none)[rows, 1:], problem.batteries
+    close = _CLOSE * np.maximum(b.energy_kwh_max[rows, 1:], 1.0)
+    out = energy < b.energy_kwh_min[rows, 1:] - close
+    out |= energy > b.energy_kwh_max[rows, 1:] + close
+    moves = out.any(axis=1)
+    p_kw = np.zeros((len(rows), len(problem.grid)))
+    if moves.any():
+        p_kw[moves] = respond(problem, search.prices, rows[moves]).p_kw
+    return p_kw
 
 
 def _finished(search: Search, gap: float, seconds: dict[str, float]) -> Plan:

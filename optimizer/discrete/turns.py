@@ -20,12 +20,12 @@ from twins.jit import compiled
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from optimizer.certificate.relaxed import CostToGo, Units
+    from optimizer.certificate.relaxed import Units
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
-_APART, _SAME_ENERGY = 2e-3, 1e-12
+_SAME_ENERGY = 1e-12
 _BETTER = 1e-10
 
 
@@ -55,8 +55,8 @@ def take_turns(
     order: Ints,
     node: Ints,
     nets: NetCosts,
-    ahead: CostToGo,
-    width: int,
+    worth: Floats,
+    buckets: int,
     p_kw: Floats,
     paid: Floats,
 ) -> int:
@@ -67,36 +67,63 @@ def take_turns(
         order: rows of `units` in the order of their turns.
         node: shape (n,), of each battery, −1 for none.
         nets: costs of nets; the nets hold what all batteries do.
-        ahead: what follows costs at least at the nets' prices.
-        width: energies that are kept at each instant.
+        worth: shape (n,), of a stored kWh: what ranks energies that lie close together.
+        buckets: of energy, of each of which the best way is kept.
         p_kw: shape (n, T), charging positive.
         paid: shape (n,), what each schedule costs at the battery's own prices.
 
     Returns:
         How many batteries changed their schedule.
     """
-    intervals = units.kept.shape[1]
-    most = 2 * max(4, units.levels.max()) + 3
-    table, powers = np.empty((intervals, most)), np.empty((intervals, most))
-    energy, cost = np.empty((intervals + 1, width)), np.empty((intervals + 1, width))
-    rank, plan = np.empty(width), np.empty(intervals)
-    taken, parent = np.empty((intervals + 1, width)), np.empty((intervals + 1, width), np.int64)
+    room = _make_room(units, order, nets, buckets)
     changed = 0
     for i in order:
         _put_in(nets, node[i], p_kw[i], -1.0)
-        count = _fill_table(units, i, nets, node[i], powers, table)
-        before = _judge(units, i, nets, node[i], p_kw[i])[0]
-        found = _beam(
-            units, i, ahead, i, count, powers, table, energy, cost, taken, parent, rank, plan
-        )
-        if found < np.inf:
-            after, own = _judge(units, i, nets, node[i], plan)
+        before, _ = _judge(units, i, nets, node[i], p_kw[i])
+        if _best_way(units, i, nets, node[i], worth[i], room) < np.inf:
+            after, own = _judge(units, i, nets, node[i], room.plan)
             if after < before - _BETTER * units.money[i]:
-                p_kw[i] = plan
+                p_kw[i] = room.plan
                 paid[i] = own
                 changed += 1
         _put_in(nets, node[i], p_kw[i], 1.0)
     return changed
+
+
+class Room(NamedTuple):
+    """Tables of the search for one battery's best way; filled anew for each.
+
+    Attributes:
+        powers, cost_of: shape (T, most choices), what may be chosen and what it costs with nets.
+        choices: shape (T,), how many.
+        energy, cost, rank: shape (T + 1, buckets); a cost is infinite where nothing leads to.
+        taken, parent: shape (T + 1, buckets), power and bucket that led to it.
+        plan: shape (T,), the way.
+    """
+
+    powers: Floats
+    cost_of: Floats
+    choices: Ints
+    energy: Floats
+    cost: Floats
+    rank: Floats
+    taken: Floats
+    parent: Ints
+    plan: Floats
+
+
+@compiled
+def _make_room(units: Units, rows: Ints, nets: NetCosts, buckets: int) -> Room:
+    intervals, most = units.kept.shape[1], 4
+    for i in rows:
+        most = max(most, units.levels[i])
+    most = 2 * most + 3 + 4 * nets.edges.shape[1]
+    shape = (intervals + 1, buckets)
+    return Room(
+        np.empty((intervals, most)), np.empty((intervals, most)), np.zeros(intervals, np.int64),
+        np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape),
+        np.empty(shape, np.int64), np.empty(intervals),
+    )  # fmt: skip
 
 
 @compiled
@@ -147,31 +174,45 @@ def _nets_cost(nets: NetCosts, node: int, t: int, power: float) -> float:
 
 
 @compiled
-def _fill_table(
-    units: Units, i: int, nets: NetCosts, node: int, powers: Floats, table: Floats
-) -> int:
+def _fill_table(units: Units, i: int, nets: NetCosts, node: int, room: Room) -> None:
     """Powers that may be chosen in each interval and what they cost with their nets."""
-    levels, count = units.levels[i], 1
     for t in range(units.kept.shape[1]):
         rest = _nets_cost(nets, node, t, 0.0)
-        powers[t, 0], table[t, 0] = 0.0, 0.0
-        count = 1
+        room.powers[t, 0], room.cost_of[t, 0], room.choices[t] = 0.0, 0.0, 1
         for side in range(2):
             most = units.charge_max[i, t] if side == 0 else units.discharge_max[i, t]
+            if most <= 0.0:
+                continue
+            sign, levels = 1.0 - 2.0 * side, units.levels[i]
+            for step in range(1, levels + 1):
+                power = most if step == levels else most / levels * step
+                _offer(units, i, nets, node, t, sign * power, rest, room)
+            if levels > 0:
+                continue
             least = units.charge_min[i] if side == 0 else units.discharge_min[i]
-            price = units.charge_cost[i, t] if side == 0 else units.discharge_cost[i, t]
-            sign = 1.0 if side == 0 else -1.0
-            for turn in range(levels if levels > 0 else 3):
-                if levels > 0:
-                    power = most if turn + 1 == levels else most / levels * (turn + 1)
-                else:
-                    power = (least, most, 0.5 * (least + most))[turn]
-                powers[t, count], table[t, count] = sign * power, np.inf
-                if 0.0 < power <= most:
-                    change = _nets_cost(nets, node, t, sign * power) - rest
-                    table[t, count] = price * power + change
-                count += 1
-    return count
+            for share in range(4 if most > least else 1):
+                power = most if share == 0 else least + (share - 1) / 3.0 * (most - least)
+                if power > 0.0:
+                    _offer(units, i, nets, node, t, sign * power, rest, room)
+            # To where the cost of a net has a kink.
+            above = node
+            while above >= 0:
+                for k in range(1, nets.edges.shape[1] - 1):
+                    power = sign * (nets.edges[above, k, t] - nets.net[above, t])
+                    if max(least, 0.0) < power < most and room.choices[t] < room.powers.shape[1]:
+                        _offer(units, i, nets, node, t, sign * power, rest, room)
+                above = nets.parent[above]
+
+
+@compiled
+def _offer(
+    units: Units, i: int, nets: NetCosts, node: int, t: int, p_kw: float, rest: float, room: Room
+) -> None:
+    n = room.choices[t]
+    price = units.charge_cost[i, t] if p_kw > 0.0 else units.discharge_cost[i, t]
+    room.powers[t, n] = p_kw
+    room.cost_of[t, n] = price * abs(p_kw) + _nets_cost(nets, node, t, p_kw) - rest
+    room.choices[t] = n + 1
 
 
 @compiled
@@ -205,84 +246,82 @@ def _cost_of_energy(units: Units, i: int, t: int, at: float) -> float:
 
 
 @compiled
-def _beam(
-    units: Units,
-    i: int,
-    ahead: CostToGo,
-    row: int,
-    count: int,
-    powers: Floats,
-    table: Floats,
-    energy: Floats,
-    cost: Floats,
-    taken: Floats,
-    parent: Ints,
-    rank: Floats,
-    plan: Floats,
-) -> float:
-    """The cheapest schedule along a few promising energies, infinite where there is none."""
-    intervals = units.kept.shape[1]
-    edge, near = _SAME_ENERGY * units.size[i], _APART * units.size[i]
-    energy[0, 0], cost[0, 0], here = units.start[i], 0.0, 1
+def _best_way(units: Units, i: int, nets: NetCosts, node: int, worth: float, room: Room) -> float:
+    """Fill `room.plan` with the cheapest way through buckets of energy; infinite for none."""
+    _fill_table(units, i, nets, node, room)
+    intervals, buckets = units.kept.shape[1], room.energy.shape[1]
+    edge = _SAME_ENERGY * units.size[i]
+    floor, top = units.low[i].min(), units.high[i].max()
+    per_kwh = (buckets - 1) / max(top - floor, edge)
+    room.cost[:] = np.inf
+    room.rank[:] = np.inf
+    room.energy[0, 0], room.cost[0, 0] = units.start[i], 0.0
     for t in range(intervals):
-        n, knots = 0, ahead.knots[row, t + 1]
-        x, v = ahead.energy[row, t + 1], ahead.cost[row, t + 1]
         low, high = units.low[i, t] - edge, units.high[i, t] + edge
-        for k in range(here):
-            rest = units.kept[i, t] * energy[t, k] + units.inflow[i, t]
-            for choice in range(count):
-                if table[t, choice] == np.inf:
+        cell = i * intervals + t
+        has_kinks = units.kink_start[cell] < units.kink_start[cell + 1]
+        has_kinks |= units.energy_cost[i, t] != 0.0
+        for k in range(buckets if t > 0 else 1):
+            if room.cost[t, k] == np.inf:
+                continue
+            rest = units.kept[i, t] * room.energy[t, k] + units.inflow[i, t]
+            for choice in range(room.choices[t]):
+                p_kw = room.powers[t, choice]
+                at = rest + (units.gain[i, t] if p_kw > 0.0 else units.drain[i, t]) * p_kw
+                if not low <= at <= high:
                     continue
-                p_kw = powers[t, choice]
-                at = rest + units.gain[i, t] * max(p_kw, 0.0) - units.drain[i, t] * max(-p_kw, 0.0)
-                if not (low <= at <= high and knots > 0 and x[0] <= at <= x[knots - 1]):
+                total = room.cost[t, k] + room.cost_of[t, choice]
+                if has_kinks:
+                    total += _cost_of_energy(units, i, t, at)
+                place = min(max(int((at - floor) * per_kwh + 0.5), 0), buckets - 1)
+                _arrive(room, t, k, place, at, total, total - worth * at, p_kw)
+            if units.levels[i] > 0 or not has_kinks:
+                continue
+            for kink in range(units.kink_start[cell], units.kink_start[cell + 1]):
+                # Powers of a range may lead to where the cost of energy has a kink.
+                at = units.kink_at[kink]
+                p_kw = (at - rest) / (units.gain[i, t] if at > rest else units.drain[i, t])
+                if not (low <= at <= high and _may_be(units, i, t, p_kw)):
                     continue
-                total = cost[t, k] + table[t, choice] + _cost_of_energy(units, i, t, at)
-                score = total + _on(x, v, knots, at)
-                place = _place(energy[t + 1], rank, n, at, score, near)
-                if place < 0:
-                    continue
-                n = max(n, place + 1)
-                energy[t + 1, place], cost[t + 1, place] = at, total
-                taken[t + 1, place], parent[t + 1, place], rank[place] = p_kw, k, score
-        here = n
+                total = room.cost[t, k] + _power_cost(units, i, nets, node, t, p_kw)
+                total += _cost_of_energy(units, i, t, at)
+                place = min(max(int((at - floor) * per_kwh + 0.5), 0), buckets - 1)
+                _arrive(room, t, k, place, at, total, total - worth * at, p_kw)
     best, least = 0, np.inf
-    for k in range(here):
-        if cost[intervals, k] < least:
-            best, least = k, cost[intervals, k]
-    if here > 0:
+    for k in range(buckets):
+        if room.cost[intervals, k] < least:
+            best, least = k, room.cost[intervals, k]
+    if least < np.inf:
         for t in range(intervals, 0, -1):
-            plan[t - 1] = taken[t, best]
-            best = parent[t, best]
+            room.plan[t - 1] = room.taken[t, best]
+            best = room.parent[t, best]
     return least
 
 
 @compiled
-def _on(x: Floats, v: Floats, knots: int, at: float) -> float:
-    k, stop = 0, knots - 1
-    while stop - k > 1:
-        middle = (k + stop) // 2
-        if x[middle] <= at:
-            k = middle
-        else:
-            stop = middle
-    if knots < 2:
-        return float(v[0])
-    return float(v[k] + (v[k + 1] - v[k]) * ((at - x[k]) / (x[k + 1] - x[k])))
+def _arrive(
+    room: Room, t: int, k: int, place: int, at: float, cost: float, rank: float, p_kw: float
+) -> None:
+    """Keep a way from bucket `k` into `place` if it is the best so far."""
+    if rank < room.rank[t + 1, place]:
+        room.rank[t + 1, place] = rank
+        room.energy[t + 1, place], room.cost[t + 1, place] = at, cost
+        room.taken[t + 1, place], room.parent[t + 1, place] = p_kw, k
 
 
 @compiled
-def _place(energy: Floats, rank: Floats, n: int, at: float, score: float, near: float) -> int:
-    """Where an energy goes: the place of one close to it or of the worst, a new one, or −1."""
-    worst = 0
-    for k in range(n):
-        if abs(energy[k] - at) <= near:
-            return k if score < rank[k] else -1
-        if rank[k] > rank[worst]:
-            worst = k
-    if n < len(rank):
-        return n
-    return worst if score < rank[worst] else -1
+def _may_be(units: Units, i: int, t: int, p_kw: float) -> bool:
+    """Whether a power lies in its side's range."""
+    if p_kw > 0.0:
+        return bool(units.charge_min[i] <= p_kw <= units.charge_max[i, t])
+    return bool(p_kw < 0.0 and units.discharge_min[i] <= -p_kw <= units.discharge_max[i, t])
+
+
+@compiled
+def _power_cost(units: Units, i: int, nets: NetCosts, node: int, t: int, p_kw: float) -> float:
+    price = units.charge_cost[i, t] if p_kw > 0.0 else units.discharge_cost[i, t]
+    change = _nets_cost(nets, node, t, p_kw) - _nets_cost(nets, node, t, 0.0)
+    return float(price * abs(p_kw) + change)
 
 
 @compiled

@@ -111,14 +111,14 @@ def test_a_mixed_fleet_is_proven_and_a_saved_plan_proves_it_again() -> None:
     assert certify(plan) == plan.certificate
 
 
-def test_a_crowd_takes_turns_and_keeps_its_limits() -> None:
+@pytest.mark.parametrize("limit", [0.5, 0.3])
+def test_a_crowd_takes_turns_and_keeps_its_limits(limit: float) -> None:
     """All discrete: at the same prices they would all move at once and break the firm limits."""
-    problem = fleet(60, 1.0)
-    plan = solve(problem, solver="structured", audit=False)
+    plan = solve(fleet(120, 1.0, limit=limit), solver="structured", audit=False)
     assert plan.certificate is not None
     assert not check(plan)
     assert not plan.breaches
-    assert 0 <= plan.certificate.gap <= 0.1
+    assert 0 <= plan.certificate.gap <= 2e-2
 
 
 def test_the_same_problem_gives_the_same_plan_with_any_number_of_threads() -> None:
