@@ -111,14 +111,17 @@ def test_a_mixed_fleet_is_proven_and_a_saved_plan_proves_it_again() -> None:
     assert certify(plan) == plan.certificate
 
 
-@pytest.mark.parametrize("limit", [0.5, 0.3])
-def test_a_crowd_takes_turns_and_keeps_its_limits(limit: float) -> None:
-    """All discrete: at the same prices they would all move at once and break the firm limits."""
+@pytest.mark.parametrize(("limit", "most"), [(0.5, 1e-2), (0.3, 5e-2)])
+def test_a_crowd_takes_turns_and_keeps_its_limits(limit: float, most: float) -> None:
+    """All discrete: at the same prices they would all move at once and break the firm limits.
+
+    Only 30 stand behind each limit, so what is left grows with how often it binds.
+    """
     plan = solve(fleet(120, 1.0, limit=limit), solver="structured", audit=False)
     assert plan.certificate is not None
     assert not check(plan)
     assert not plan.breaches
-    assert 0 <= plan.certificate.gap <= 2e-2
+    assert 0 <= plan.certificate.gap <= most
 
 
 def test_the_same_problem_gives_the_same_plan_with_any_number_of_threads() -> None:
