@@ -181,9 +181,10 @@ def _why_structured(problem: DispatchProblem, solver: Solver) -> str | None:
 def _why_monolith(problem: DispatchProblem, solver: Solver) -> str:
     if solver == "monolith":
         return "asked for"
-    if len(problem.batteries) < BATTERIES_FOR_ENGINE:
-        return f"fewer than {BATTERIES_FOR_ENGINE} batteries"
-    return "the structured solver does not carry " + ", ".join(not_carried(problem))
+    missing = not_carried(problem)
+    if missing:
+        return "the structured solver does not carry " + ", ".join(missing)
+    return f"fewer than {BATTERIES_FOR_ENGINE} batteries"
 
 
 def _with_why(plan: Plan, why: str) -> Plan:
