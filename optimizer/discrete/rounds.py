@@ -138,7 +138,7 @@ def run_rounds(search: Search, gap: float, most: int) -> None:
     rows, current = search.rest.rows, search.p_kw
     for turn in range(most):
         at = time.perf_counter()
-        wanted = respond(search.problem, search.prices, rows, exact=False).p_kw
+        wanted = respond(search.problem, search.prices, rows).p_kw
         search.seconds["oracle"] += time.perf_counter() - at
         changes = _drawn(search.problem.batteries.group[rows], 1.0 / (turn + 1), rng)
         current = np.where(changes[:, None], wanted, current)
