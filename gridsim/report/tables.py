@@ -94,6 +94,7 @@ RESOURCES = [
             ("solve", "solve"),
             ("extract", "extract the plan"),
             ("certify", "certify"),
+            ("round", "round the plan to whole watts"),
             ("prove", "prove and audit the last plan"),
             ("power_flow", "solve the power flows"),
             ("linearise", "linearise the grid"),

@@ -103,7 +103,8 @@ def _refused(summary: Mapping[str, Any]) -> str:
 
 def _what(summary: Mapping[str, Any]) -> str:
     batteries, sites = summary["batteries"], summary["sites"]
-    return f"the plan for {batteries:,} batteries at {sites:,} sites {horizon(summary)}"
+    whole = " in whole watts" if summary.get("resolution_w") == 1 else ""
+    return f"the plan{whole} for {batteries:,} batteries at {sites:,} sites {horizon(summary)}"
 
 
 def _saving(summary: Mapping[str, Any]) -> str:

@@ -133,6 +133,8 @@ def _summary(study: Study, outcome: Outcome, alone: _PriceOnly, data: xr.Dataset
         "status": plan.status.value,
         "stop_reason": plan.stop_reason.value,
         "solver": solver.name,
+        "resolution_w": solver.resolution_w,
+        "cells_left": solver.cells_left,
         "seconds": _seconds(study, outcome),
         "compile_seconds": study.compile_seconds,
         "peak_memory_mb": peak_memory_mb(),
@@ -228,7 +230,8 @@ def _seconds(study: Study, outcome: Outcome) -> dict[str, float]:
     """Phases summed over all rounds; `to_verdict` is the way from the problem to the verdict,
     `prove` what came after it."""
     names = (
-        "build", "solve", "extract", "certify", "power_flow", "linearise", "replay", "judge",
+        "build", "solve", "extract", "certify", "round", "power_flow", "linearise", "replay",
+        "judge",
     )  # fmt: skip
     phases = {name: sum(turn.seconds.get(name, 0.0) for turn in outcome.rounds) for name in names}
     solver = outcome.plan.solver

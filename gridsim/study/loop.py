@@ -4,7 +4,8 @@ Written once, above the optimiser (which only takes rows) and the grid (which on
 round plans with what the grid allows near the last round's operating point, solves the AC flow of
 that plan and, where a limit is broken, takes the grid as linear there. Values that came near a
 limit stay watched; what a round's model was too hopeful by widens the margins of the next. A plan
-that the flow finds in order goes to the gate, which lives it through and has the last word.
+that the flow finds in order is put into whole watts, as devices take them, and goes to the gate,
+which lives it through and has the last word.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from gridsim.study.shaping import (
 )
 from optimizer.certificate import certify
 from optimizer.plan import Status
+from optimizer.rounding import in_whole_watts
 from optimizer.solve import audit_plan, solve
 
 if TYPE_CHECKING:
@@ -77,8 +79,8 @@ class Round:
             interval has no solution.
         rows: limits of areas and rows over batteries that its grid model had, beside the ratings.
         narrowed: batteries whose band was narrowed after it.
-        seconds: by phase: build, solve, extract, certify, power_flow, replay, judge, linearise,
-            total.
+        seconds: by phase: build, solve, extract, certify, power_flow, round, replay, judge,
+            linearise, total.
     """
 
     findings: Mapping[str, int]
@@ -94,7 +96,7 @@ class Outcome:
     """The last plan, the gate's verdict on it, and the way there.
 
     Attributes:
-        plan: the last plan.
+        plan: the last plan, in whole watts.
         verdict: the gate's.
         rounds: every turn.
         rated_bound: no plan within the transformers' ratings, the first round's only limits, earns
@@ -180,6 +182,9 @@ class _Loop:
             self.report(f"round {count}: gate")
             if state.near is not None:
                 plan = _without_stay(plan)
+            clock = time.perf_counter()
+            plan = in_whole_watts(plan, gap=self.built.scenario.optimiser.gap_max)
+            seconds["round"] = time.perf_counter() - clock
             verdict = self.gate.check(plan)
             for name, spent in verdict.seconds.items():
                 seconds[name] = seconds.get(name, 0.0) + spent
