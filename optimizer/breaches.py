@@ -10,7 +10,7 @@ import numpy as np
 from optimizer.parts import over_parts
 from optimizer.plan import Breach
 from optimizer.problem import NO_GROUP
-from optimizer.sums import add_rows
+from optimizer.sums import NetPower, add_rows
 from twins.timegrid import iso
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def find_breaches(
         energy_kwh: shape (N, T+1).
         reserve_kw: shape (P, T), reserves kept; None: none.
     """
-    p_kw = p_charge_kw - p_discharge_kw
+    p_kw = NetPower(p_charge_kw, p_discharge_kw)
     net = net_power_kw(problem, p_kw, generation_kw)
 
     def of_part(rows: slice, part: DispatchProblem) -> list[Breach]:
@@ -66,7 +66,9 @@ def find_breaches(
     return tuple(sorted(found, key=lambda breach: (_KINDS.index(breach.kind), -breach.size)))
 
 
-def net_power_kw(problem: DispatchProblem, p_kw: Floats, generation_kw: Floats) -> Floats:
+def net_power_kw(
+    problem: DispatchProblem, p_kw: Floats | NetPower, generation_kw: Floats
+) -> Floats:
     """Net power of every group, with the whole as its last row (index −1). Shape (G+1, T)."""
     groups = problem.groups
     own = np.zeros((len(groups) + 1, len(problem.grid)))
@@ -117,7 +119,7 @@ def _limit_ramp_breaches(problem: DispatchProblem, net_kw: Floats) -> Iterator[B
 
 
 def _network_breaches(
-    problem: DispatchProblem, p_kw: Floats, generation_kw: Floats, net_kw: Floats
+    problem: DispatchProblem, p_kw: NetPower, generation_kw: Floats, net_kw: Floats
 ) -> Iterator[Breach]:
     rows, starts = problem.network, problem.grid.starts
     value, batteries = np.zeros(len(rows)), len(problem.batteries)
@@ -128,7 +130,7 @@ def _network_breaches(
         if unit < 0:
             value[row] += weight * net_kw[group, t]
         elif unit < batteries:
-            value[row] += weight * p_kw[unit, t]
+            value[row] += weight * float(p_kw[unit, t])
         else:
             value[row] -= weight * generation_kw[unit - batteries, t]
     for side, edge, over in (

@@ -51,6 +51,8 @@ __all__ = [
 ]
 
 
+_ROWS_PER_CHUNK = 4096
+"""Rows at a time of what goes into the digest: columns that are spread stay so."""
 _LATER = {
     (table, name): default
     for table, name, default in (
@@ -130,10 +132,13 @@ class DispatchProblem:
                 later = _LATER.get((type(table).__name__, column.name))
                 if column.name == "where" or (later is not None and says_nothing(value, later)):
                     continue
-                # Adding 0 turns -0.0 into 0.0: equal problems have equal digests.
-                is_array = isinstance(value, np.ndarray)
-                data = (value + 0).tobytes() if is_array else repr(value).encode()
-                digest.update(column.name.encode() + data)
+                digest.update(column.name.encode())
+                if not isinstance(value, np.ndarray):
+                    digest.update(repr(value).encode())
+                    continue
+                for start in range(0, len(value), _ROWS_PER_CHUNK):
+                    # Adding 0 turns -0.0 into 0.0: equal problems have equal digests.
+                    digest.update((value[start : start + _ROWS_PER_CHUNK] + 0).tobytes())
         return digest.hexdigest()
 
     @cached_property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +16,21 @@ if TYPE_CHECKING:
 _ROWS_PER_CHUNK = 65536
 
 
-def add_rows(totals: Floats, group: Ints, values: Floats) -> None:
+@dataclass(frozen=True, eq=False)
+class NetPower:
+    """Charging less discharging, worked out where it is asked for.
+
+    At a fleet's size each table counts.
+    """
+
+    charge_kw: Floats
+    discharge_kw: Floats
+
+    def __getitem__(self, key: Any) -> Floats:
+        return np.asarray(self.charge_kw[key] - self.discharge_kw[key])
+
+
+def add_rows(totals: Floats, group: Ints, values: Floats | NetPower) -> None:
     """Add each row of `values` to the row of `totals` that `group` names, in place.
 
     The same as ``np.add.at(totals, group, values)``, in the order of the groups.

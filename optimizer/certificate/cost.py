@@ -12,6 +12,7 @@ from optimizer.certificate import flows
 from optimizer.parts import over_parts
 from optimizer.problem import NO_GROUP
 from optimizer.reach import BAND_FACTOR, band_yields
+from optimizer.sums import NetPower
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -111,7 +112,7 @@ def cost_of(
         problem, lambda rows, part: _unit_costs(part, p_charge_kw[rows], p_discharge_kw[rows])
     )
     units = _UnitCosts(*(math.fsum(costs) for costs in zip(*parts, _NO_COSTS, strict=True)))
-    p_kw = p_charge_kw - p_discharge_kw
+    p_kw = NetPower(p_charge_kw, p_discharge_kw)
     net, whole = flows.group_net_kw(problem, p_kw, generation_kw)
     peaks, stated, firm = _limit_costs(problem, flows.limit_net_kw(problem, net, whole))
     rows_stated, rows_firm = _network_costs(problem, p_kw, generation_kw, net, whole)
@@ -197,7 +198,7 @@ def gross_traded_value(
     """
     groups, meter = problem.groups, None
     if groups.is_site.any():
-        net, _ = flows.group_net_kw(problem, p_charge_kw - p_discharge_kw, generation_kw)
+        net, _ = flows.group_net_kw(problem, NetPower(p_charge_kw, p_discharge_kw), generation_kw)
         meter = np.abs(np.where(net >= 0, groups.price_import_per_kwh, groups.price_export_per_kwh))
 
     def of_part(rows: slice, part: DispatchProblem) -> float:
@@ -293,7 +294,11 @@ def _changes(problem: DispatchProblem, p_kw: Floats) -> float:
 
 
 def _network_costs(
-    problem: DispatchProblem, p_kw: Floats, generation_kw: Floats, net_kw: Floats, whole_kw: Floats
+    problem: DispatchProblem,
+    p_kw: Floats | NetPower,
+    generation_kw: Floats,
+    net_kw: Floats,
+    whole_kw: Floats,
 ) -> tuple[float, float]:
     """Stated and firm breaches."""
     rows = problem.network

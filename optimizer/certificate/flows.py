@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from optimizer.problem import DispatchProblem, Groups
+    from optimizer.sums import NetPower
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
@@ -133,7 +134,7 @@ def levels(groups: Groups) -> list[Ints]:
 
 
 def group_net_kw(
-    problem: DispatchProblem, p_kw: Floats | None, generation_kw: Floats
+    problem: DispatchProblem, p_kw: Floats | NetPower | None, generation_kw: Floats
 ) -> tuple[Floats, Floats]:
     """Net of each group with everything below it, shape (G, T), and of the whole, shape (T,).
 
@@ -185,12 +186,17 @@ def reserve_edges_kwh(problem: DispatchProblem, rows: Ints) -> tuple[Floats, Flo
 
 
 def network_value_kw(
-    problem: DispatchProblem, p_kw: Floats, generation_kw: Floats, net_kw: Floats, whole_kw: Floats
+    problem: DispatchProblem,
+    p_kw: Floats | NetPower,
+    generation_kw: Floats,
+    net_kw: Floats,
+    whole_kw: Floats,
 ) -> Floats:
     """What each network row sums, shape (R,), from powers of units and nets of groups."""
     rows, count = problem.network, len(problem.batteries)
     unit, t = rows.entry_unit, rows.interval[rows.entry_row]
     power = np.empty(len(unit))
+    values: Floats | NetPower
     for chosen, values, index in (
         ((unit >= 0) & (unit < count), p_kw, unit),
         (unit >= count, -generation_kw, unit - count),

@@ -15,6 +15,7 @@ import numpy as np
 from optimizer.certificate import flows
 from optimizer.certificate.pieces import least_costs, no_trace
 from optimizer.certificate.relaxed import Units, cost_to_go, costs_found, room_ahead
+from optimizer.parts import over_parts
 from optimizer.reach import BAND_FACTOR, band_yields
 
 if TYPE_CHECKING:
@@ -39,16 +40,18 @@ def searched_rows(problem: DispatchProblem, nodes: NodePrices) -> Rows:
 
     The prices are those of `nodes`; see `docs/formulation.md` for the condition.
     """
-    b, step_h = problem.batteries, problem.grid.step_h
-    wanted = b.is_discrete.copy()
-    both = ((b.p_charge_kw_max > 0) & (b.p_discharge_kw_max > 0)).any(axis=1) & ~wanted
-    rows = np.flatnonzero(both)
-    pays = nodes.draw_per_kw[b.group[rows]] + b.wear_cost_charge_per_kwh[rows, None] * step_h
-    earns = nodes.feed_per_kw[b.group[rows]] - b.wear_cost_discharge_per_kwh[rows, None] * step_h
-    usable = (b.p_charge_kw_max[rows] > 0) & (b.p_discharge_kw_max[rows] > 0)
-    burns = pays < earns * b.efficiency_charge[rows] * b.efficiency_discharge[rows]
-    wanted[rows] = (burns & usable).any(axis=1)
-    return np.flatnonzero(wanted)
+    parts = over_parts(problem, lambda _, part: part.batteries.is_discrete | _burns(part, nodes))
+    return np.flatnonzero(np.concatenate([*parts, np.zeros(0, dtype=bool)]))
+
+
+def _burns(part: DispatchProblem, nodes: NodePrices) -> Flags:
+    """Batteries that are rewarded for charging and discharging at once, shape (N,)."""
+    b, step_h = part.batteries, part.grid.step_h
+    usable = (b.p_charge_kw_max > 0) & (b.p_discharge_kw_max > 0)
+    pays = nodes.draw_per_kw[b.group] + b.wear_cost_charge_per_kwh[:, None] * step_h
+    earns = nodes.feed_per_kw[b.group] - b.wear_cost_discharge_per_kwh[:, None] * step_h
+    burns = pays < earns * b.efficiency_charge * b.efficiency_discharge
+    return np.asarray((burns & usable).any(axis=1))
 
 
 def least_of(units: Units) -> Floats:

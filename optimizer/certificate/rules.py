@@ -16,6 +16,7 @@ from optimizer.certificate.excess import Excess, Reported
 from optimizer.certificate.reserve import reserve_rules
 from optimizer.parts import over_parts
 from optimizer.reach import band_yields
+from optimizer.sums import NetPower
 from twins.timegrid import iso
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _unit_rules(plan: Plan, reported: Reported) -> Iterator[Excess]:
 
 def _shared_rules(plan: Plan, reported: Reported) -> Iterator[Excess]:
     """What generators must keep, and what all units keep together."""
-    p_kw = plan.p_charge_kw - plan.p_discharge_kw
+    p_kw = NetPower(plan.p_charge_kw, plan.p_discharge_kw)
     nets = flows.group_net_kw(plan.problem, p_kw, plan.generation_kw)
     yield from _generation_rules(plan)
     yield from _limit_rules(plan, nets, reported)
@@ -308,7 +309,7 @@ def _limit_ramp_rules(plan: Plan, nets: _Nets, reported: Reported) -> Iterator[E
         )
 
 
-def _network_rules(plan: Plan, p_kw: Floats, nets: _Nets, reported: Reported) -> Iterator[Excess]:
+def _network_rules(plan: Plan, p_kw: NetPower, nets: _Nets, reported: Reported) -> Iterator[Excess]:
     problem, rows = plan.problem, plan.problem.network
     moments = problem.grid.starts[rows.interval]
     value = flows.network_value_kw(problem, p_kw, plan.generation_kw, *nets)

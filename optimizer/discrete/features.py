@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.engine import features as engine
-from optimizer.formulation import needs_binary
+from optimizer.formulation import burners
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,7 +26,7 @@ BY_ORACLES = frozenset(
 
 def needs_oracle(problem: DispatchProblem) -> npt.NDArray[np.bool_]:
     """Batteries with steps or a least power, or that market prices reward for burning energy."""
-    return np.asarray(problem.batteries.is_discrete | needs_binary(problem).any(axis=1))
+    return np.asarray(problem.batteries.is_discrete | burners(problem))
 
 
 def beyond_oracles(problem: DispatchProblem) -> dict[str, npt.NDArray[np.bool_]]:

@@ -15,6 +15,7 @@ from optimizer.breaches import net_power_kw
 from optimizer.engine.batteries import CHARGE, DISCHARGE, ENERGY, Cells
 from optimizer.engine.boxes import value_of
 from optimizer.engine.presolve.links import ramp_allowed
+from optimizer.sums import NetPower
 from twins.jit import compiled
 
 if TYPE_CHECKING:
@@ -159,8 +160,8 @@ def _edges(fleet: Fleet, rows: npt.NDArray[np.int64], energy: Floats) -> tuple[F
     b, targets, yields = fleet.problem.batteries, fleet.problem.targets, fleet.yields[rows, None]
     low, most = b.energy_kwh_min[rows, 1:], b.energy_kwh_max[rows, 1:]
     high = most.copy()
-    bounded = np.flatnonzero(np.isfinite(targets.energy_kwh_max) & (targets.share == 1.0))
-    bounded = bounded[np.isin(targets.battery[bounded], rows)]
+    items = fleet.targets_of(rows)
+    bounded = items[np.isfinite(targets.energy_kwh_max[items]) & (targets.share[items] == 1.0)]
     if len(bounded):
         order = np.argsort(rows)
         place = order[np.searchsorted(rows, targets.battery[bounded], sorter=order)]
@@ -211,7 +212,7 @@ def mend_nets(
     charge, discharge, generation = powers
     if not len(tree.group):
         return
-    net = net_power_kw(problem, charge - discharge, generation)[tree.group]
+    net = net_power_kw(problem, NetPower(charge, discharge), generation)[tree.group]
     lack = np.where(price < 0, wanted - net, 0.0)
     lack[lack <= _NET_TOLERANCE * np.maximum(1.0, np.abs(wanted))] = 0.0
     count = len(problem.batteries)

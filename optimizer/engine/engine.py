@@ -218,7 +218,9 @@ def _finish(
     energy = _stored_energy(problem, charge, discharge)
     set_target_prices(problem, energy, answer.multipliers)
     # Any price covers a cap of nothing, if only it is high enough.
-    answer.multipliers.cycles_per_kwh[never_moves(problem)] = problem.firm_price_per_kwh
+    answer.multipliers.cycles_per_kwh[never_moves(problem, np.arange(problem.shape[0]))] = (
+        problem.firm_price_per_kwh
+    )
     breaches = find_breaches(problem, *powers, energy)
     seconds["extract"] += time.perf_counter() - at
     plan = Plan(

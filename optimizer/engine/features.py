@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from optimizer.engine import slopes
-from optimizer.formulation import needs_binary
+from optimizer.formulation import burners
 
 if TYPE_CHECKING:
     from optimizer.problem import DispatchProblem
@@ -74,7 +74,7 @@ def not_carried(problem: DispatchProblem) -> tuple[str, ...]:
         "rising value of the energy left": _has_rising_end(problem),
         "least power": ((b.p_charge_kw_min > 0) | (b.p_discharge_kw_min > 0)).any(),
         "equal steps of power": (b.power_levels > 0).any(),
-        "prices that reward charging and discharging at once": needs_binary(problem).any(),
+        "prices that reward charging and discharging at once": burners(problem).any(),
         "meter that earns more than it pays": earns_more[groups.is_site].any(),
         "reserve": len(problem.reserves) > 0,
     }

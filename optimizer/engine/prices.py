@@ -137,10 +137,12 @@ def set_target_prices(problem: DispatchProblem, energy: Floats, found: Multiplie
     # Missed targets of the same instant take their share of the fall first.
     short = np.where(targets.energy_kwh_min - reached > _AT_EDGE_KWH, price, 0.0)
     short -= np.where(reached - targets.energy_kwh_max > _AT_EDGE_KWH, price, 0.0)
-    taken = np.zeros(problem.shape)
-    np.add.at(taken, (row[at_end], at[at_end]), short[at_end])
-    _take_inside(problem, found, taken)
-    fall = fall - taken[row, at]
+    # Only where a target stands: a table of all cells would be as large as the plan.
+    cells, cell = np.unique(row * len(problem.grid) + at, return_inverse=True)
+    taken = np.zeros(len(cells))
+    np.add.at(taken, cell[at_end], short[at_end])
+    _take_inside(problem, found, cells, taken)
+    fall = fall - taken[cell]
     for sign, edge, prices in (
         (1.0, targets.energy_kwh_min, found.target_min_per_kwh),
         (-1.0, targets.energy_kwh_max, found.target_max_per_kwh),
@@ -151,14 +153,25 @@ def set_target_prices(problem: DispatchProblem, energy: Floats, found: Multiplie
         prices[at_end] = owed[at_end]
 
 
-def _take_inside(problem: DispatchProblem, found: Multipliers, taken: Floats) -> None:
-    """Add what targets inside an interval take of the fall of values around it, in place."""
+def _take_inside(
+    problem: DispatchProblem, found: Multipliers, cells: npt.NDArray[np.int64], taken: Floats
+) -> None:
+    """Add what targets inside an interval take of the fall of values around it, in place.
+
+    Args:
+        problem: what is asked.
+        found: prices of these targets are there.
+        cells: row · T + interval, sorted.
+        taken: at these cells.
+    """
     targets = problem.targets
     inside = np.flatnonzero(targets.share < 1.0)
     row, at, share = targets.battery[inside], targets.interval[inside], targets.share[inside]
     kept = problem.energy_after_loss[row, at]
     price = (found.target_min_per_kwh - found.target_max_per_kwh)[inside]
-    np.add.at(taken, (row, at), share * price)
-    later = at > 0
-    first = (kept**share - share * kept) * price
-    np.add.at(taken, (row[later], at[later] - 1), first[later])
+    first = np.where(at > 0, kept**share - share * kept, 0.0)
+    name = row * len(problem.grid) + at
+    for names, part in ((name, share * price), (name - 1, first * price)):
+        near = np.minimum(np.searchsorted(cells, names), len(cells) - 1)
+        mine = cells[near] == names
+        np.add.at(taken, near[mine], part[mine])

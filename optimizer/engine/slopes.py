@@ -47,27 +47,41 @@ def special_cells(problem: DispatchProblem, yields: Flags) -> npt.NDArray[np.int
     return np.argwhere(special) if len(b) else np.zeros((0, 2), dtype=np.intp)
 
 
-def has_linear_end(problem: DispatchProblem) -> Flags:
-    """Batteries whose energy left has one value, whatever there is of it, shape (N,)."""
+def has_linear_end(problem: DispatchProblem, rows: Ints | slice = slice(None)) -> Flags:
+    """Whether the energy left has one value, whatever there is of it, shape (rows,)."""
     b = problem.batteries
-    worth = b.end_value_kwh > 0
-    first = b.end_value_per_kwh[np.arange(len(b)), worth.argmax(axis=1)]
-    same = (b.end_value_per_kwh == first[:, None]) | ~worth
-    endless = (b.end_value_kwh.sum(axis=1) >= b.energy_kwh_max[:, -1]) | (first == 0)
+    value, width = b.end_value_per_kwh[rows], b.end_value_kwh[rows]
+    worth = width > 0
+    first = value[np.arange(len(value)), worth.argmax(axis=1)]
+    same = (value == first[:, None]) | ~worth
+    endless = (width.sum(axis=1) >= b.energy_kwh_max[rows, -1]) | (first == 0)
     return np.asarray((same.all(axis=1) & endless & worth.any(axis=1)) | ~worth.any(axis=1))
 
 
 def energy_edges(
-    problem: DispatchProblem, yields: Flags, cells: npt.NDArray[np.intp], low: Floats, high: Floats
+    problem: DispatchProblem,
+    yields: Flags,
+    cells: npt.NDArray[np.intp],
+    items: Ints,
+    low: Floats,
+    high: Floats,
 ) -> tuple[Floats, Floats]:
     """Pieces of the energies of special cells between `low` and `high`, shapes (q,).
+
+    Args:
+        problem: what is asked.
+        yields: batteries whose band may be left at a price, shape (N,).
+        cells: batteries and intervals, shape (q, 2).
+        items: all targets of these batteries, in their order.
+        low: shape (q,).
+        high: shape (q,).
 
     Returns:
         Edges, shape (q, K + 1), and slopes in currency per kWh, shape (q, K).
     """
     b, row, instant = problem.batteries, cells[:, 0], cells[:, 1] + 1
     band = np.stack([b.energy_kwh_min[row, instant], b.energy_kwh_max[row, instant]], axis=1)
-    wanted, price = _targets_by_cell(problem, cells)
+    wanted, price = _targets_by_cell(problem, cells, items)
     breaks = [band, wanted.reshape(len(cells), 2 * wanted.shape[1]), np.zeros((len(cells), 1))]
     starts = _piece_starts(problem, row)
     at_end = cells[:, 1] == len(problem.grid) - 1
@@ -85,17 +99,18 @@ def energy_edges(
 
 
 def _targets_by_cell(
-    problem: DispatchProblem, cells: npt.NDArray[np.intp]
+    problem: DispatchProblem, cells: npt.NDArray[np.intp], items: Ints
 ) -> tuple[Floats, Floats]:
     """Bounds and prices of the targets of each cell, shapes (q, R, 2) and (q, R)."""
     targets, intervals = problem.targets, len(problem.grid)
     name = cells[:, 0] * intervals + cells[:, 1]
     by_name = np.argsort(name)
-    key = targets.battery * intervals + targets.interval
+    key = targets.battery[items] * intervals + targets.interval[items]
     order = np.argsort(key, kind="stable")
-    order = order[np.isin(key[order], name) & (targets.share[order] == 1.0)]
-    at = by_name[np.searchsorted(name, key[order], sorter=by_name)]
-    rank = np.arange(len(order)) - np.searchsorted(key[order], key[order])
+    order = order[np.isin(key[order], name) & (targets.share[items[order]] == 1.0)]
+    key, order = key[order], items[order]
+    at = by_name[np.searchsorted(name, key, sorter=by_name)]
+    rank = np.arange(len(order)) - np.searchsorted(key, key)
     most = int(rank.max(initial=-1)) + 1
     wanted = np.tile(np.array([-np.inf, np.inf]), (len(cells), most, 1))
     price = np.zeros((len(cells), most))

@@ -8,6 +8,7 @@ next one above, unless a network row names it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from optimizer.engine.hanging import Hanging, hang, tied_roots
 from optimizer.engine.kinks import Kinks, by_group, net_kinks, net_pieces
 from optimizer.engine.tie_rows import TiePrices, TieRows, find_ties, fixed_prices
 from optimizer.problem import NO_GROUP
+from optimizer.sums import NetPower
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -70,7 +72,7 @@ class Tree:
     hanging: Hanging
     row_root: Ints
 
-    @property
+    @cached_property
     def coupled(self) -> Flags:
         """Nodes that have a row, stand in one or lie below one that does, shape (m,)."""
         found = np.asarray(self.is_row.any(axis=1))
@@ -84,9 +86,9 @@ class Tree:
 def make_tree(problem: DispatchProblem) -> Tree:
     """The groups whose rows can matter."""
     b, table = problem.batteries, problem.generators
-    rest = np.zeros(problem.shape)
+    rest = np.broadcast_to(0.0, problem.shape)
     fixed = net_power_kw(problem, rest, np.zeros_like(table.p_kw_min))
-    low = net_power_kw(problem, -b.p_discharge_kw_max, table.p_kw_available)
+    low = net_power_kw(problem, NetPower(rest, b.p_discharge_kw_max), table.p_kw_available)
     high = net_power_kw(problem, b.p_charge_kw_max, table.p_kw_min)
     binding = find_binding(problem, fixed, low, high)
     kinks = net_kinks(problem)

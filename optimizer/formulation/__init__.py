@@ -4,8 +4,8 @@ Throughput of a battery counts both legs at the store: ``η_c·c·Δ + d·Δ/η_
 twice the rated energy.
 """
 
-from optimizer.formulation.exclusion import needs_binary
+from optimizer.formulation.exclusion import burners, needs_binary
 from optimizer.formulation.layout import Layout
 from optimizer.formulation.model import build_model
 
-__all__ = ["Layout", "build_model", "needs_binary"]
+__all__ = ["Layout", "build_model", "burners", "needs_binary"]

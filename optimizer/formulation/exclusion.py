@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optimizer.parts import over_parts
 from optimizer.problem import NO_GROUP
 
 if TYPE_CHECKING:
@@ -44,6 +45,12 @@ def needs_binary(problem: DispatchProblem) -> Mask:
         value_out = (earns - wear_discharge) * b.efficiency_discharge
         rewarded |= value_in < value_out - _ROUNDING
     return rewarded & (b.p_charge_kw_max > 0) & (b.p_discharge_kw_max > 0)
+
+
+def burners(problem: DispatchProblem) -> npt.NDArray[np.bool_]:
+    """Batteries with such a cell, shape (N,)."""
+    parts = over_parts(problem, lambda _, part: needs_binary(part).any(axis=1))
+    return np.concatenate([*parts, np.zeros(0, dtype=bool)])
 
 
 def _price_pairs(problem: DispatchProblem) -> list[tuple[Floats, Floats]]:

@@ -86,6 +86,9 @@ def _own(fleet: Fleet, rows: Ints, nodes_at: Ints) -> _Own:
     tree = fleet.tree
     hanging = tree.hanging
     kept = np.flatnonzero(np.isin(tree.row_root, tree.root[nodes_at]))
+    if not kept.size:
+        none, nothing = np.zeros(0, dtype=np.int64), np.zeros(0)
+        return _Own(kept, none, none, nothing, none, none, nothing)
     row = np.full(len(tree.row_root), -1)
     row[kept] = np.arange(len(kept))
     node, cell = np.full(len(tree.group), -1), np.full(len(tree.unit_node), -1)

@@ -47,17 +47,18 @@ def has_ramp(problem: DispatchProblem, rows: Ints) -> Flags:
     return np.isfinite(b.ramp_up_kw_per_h[rows]) | np.isfinite(b.ramp_down_kw_per_h[rows])
 
 
-def never_moves(problem: DispatchProblem) -> Flags:
-    """Batteries whose cap on throughput is 0, shape (N,)."""
-    capped = np.isfinite(problem.batteries.cycles_per_day_max)
-    never = np.zeros(len(capped), dtype=bool)
-    never[capped] = _cap_kwh(problem, np.flatnonzero(capped)) <= LEAST
+def never_moves(problem: DispatchProblem, rows: Ints) -> Flags:
+    """Whether the cap on throughput of some batteries is 0, shape (rows,)."""
+    capped = np.isfinite(problem.batteries.cycles_per_day_max[rows])
+    never = np.zeros(len(rows), dtype=bool)
+    never[capped] = _cap_kwh(problem, rows[capped]) <= LEAST
     return never
 
 
 def _cap_kwh(problem: DispatchProblem, rows: Ints) -> Floats:
     b = problem.batteries
-    return np.asarray(2.0 * b.energy_kwh_rated[rows] * b.cycles_per_day_max[rows])
+    rated = b.energy_kwh_max[rows].max(axis=1)
+    return np.asarray(2.0 * rated * b.cycles_per_day_max[rows])
 
 
 def _cap_binds(problem: DispatchProblem, rows: Ints) -> Flags:
@@ -67,7 +68,7 @@ def _cap_binds(problem: DispatchProblem, rows: Ints) -> Flags:
     discharge = b.p_discharge_kw_max[rows] / b.efficiency_discharge[rows]
     by_day = np.zeros((len(rows), int(problem.days[-1]) + 1))
     np.add.at(by_day.T, problem.days, ((charge + discharge) * step_h).T)
-    moves = ~never_moves(problem)[rows, None]
+    moves = ~never_moves(problem, rows)[:, None]
     return np.asarray((by_day > _cap_kwh(problem, rows)[:, None] + LEAST) & moves)
 
 
@@ -231,11 +232,12 @@ def _targets(fleet: Fleet, rows: Ints, units: Units, cell: Ints) -> _Rows:
     """(λ^σ − σ λ) s_{t−1} + σ s_t − v = 0 at the share σ of an interval."""
     problem, targets = fleet.problem, fleet.problem.targets
     intervals = len(problem.grid)
-    place = np.full(problem.shape[0], -1)
-    place[rows[cell]] = np.arange(len(cell))
-    item = np.flatnonzero((targets.share < 1.0) & (place[targets.battery] >= 0))
+    item = fleet.targets_of(rows[cell])
+    item = item[targets.share[item] < 1.0]
     battery, t, share = targets.battery[item], targets.interval[item], targets.share[item]
-    owner, kept = place[battery], problem.energy_after_loss[battery, t]
+    by_row = np.argsort(rows[cell])
+    owner = by_row[np.searchsorted(rows[cell], battery, sorter=by_row)]
+    kept = problem.energy_after_loss[battery, t]
     weight = kept**share - share * kept
     at, before = cell[owner], np.maximum(t - 1, 0)
     known = np.where(t == 0, weight * problem.batteries.energy_kwh_initial[battery], 0.0)

@@ -107,13 +107,13 @@ def energy_pieces(fleet: Fleet, rows: Ints, low: Floats, high: Floats, cost: Flo
         cost: costs, which get the first piece's slope.
     """
     count, intervals = fleet.problem.shape
-    place = np.full(count, -1)
-    mine = rows < count
-    place[rows[mine]] = np.flatnonzero(mine)
-    cells = fleet.special[place[fleet.special[:, 0]] >= 0]
-    at, t = place[cells[:, 0]], cells[:, 1]
+    mine = np.flatnonzero(rows < count)
+    found, which = fleet.special_of(rows[mine])
+    cells, at = fleet.special[found], mine[which]
+    t = cells[:, 1]
+    items = fleet.targets_of(rows[mine])
     edges, slope = slopes.energy_edges(
-        fleet.problem, fleet.yields, cells, low[at, ENERGY, t], high[at, ENERGY, t]
+        fleet.problem, fleet.yields, cells, items, low[at, ENERGY, t], high[at, ENERGY, t]
     )
     width = np.diff(edges, axis=1)
     first = np.argmax(width > LEAST, axis=1)

@@ -66,11 +66,11 @@ def _battery_units(fleet: Fleet, rows: Ints) -> Units:
     gain, drain = b.efficiency_charge[rows] * step_h, step_h / b.efficiency_discharge[rows]
     kept, inflow = problem.energy_after_loss[rows], b.inflow_kw[rows] * step_h
     inflow[:, 0] += kept[:, 0] * b.energy_kwh_initial[rows]
-    moves = ~never_moves(problem)[rows, None]
+    moves = ~never_moves(problem, rows)[:, None]
     charge, discharge = b.p_charge_kw_max[rows] * moves, b.p_discharge_kw_max[rows] * moves
     low, high = _reachable(fleet, rows, kept, inflow - drain * discharge, inflow + gain * charge)
     energy_cost = np.zeros_like(gain)
-    linear = slopes.has_linear_end(problem)[rows]
+    linear = slopes.has_linear_end(problem, rows)
     first = (b.end_value_kwh[rows] > 0).argmax(axis=1)
     worth = b.end_value_per_kwh[rows, first] * (b.end_value_kwh[rows] > 0).any(axis=1)
     energy_cost[:, -1] = np.where(linear, -worth, 0.0)
