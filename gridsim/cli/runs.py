@@ -107,6 +107,9 @@ def print_run(finished: Run, folder: Path | None) -> None:
         table.add_row(label, value)
     out.print(table)
     out.print(_grid_table(s))
+    if s.get("resolution_w") == 1:
+        left = s["cells_left"]
+        out.print("powers in whole watts" + (f", but for {left:,} that cannot be" if left else ""))
     if s["preexisting"]:
         out.print(f"limits broken without batteries too, none worse: {len(s['preexisting']):,}")
     for finding in s["findings"][:FINDINGS_SHOWN_MAX]:

@@ -113,7 +113,8 @@ KEYS = {
     "rounds", "cost", "saving_percent", "wear", "equivalent_cycles", "voltage_pu", "loading",
     "breaches", "profit", "profit_bound", "gap", "gap_absolute", "worst_violation", "bound_source",
     "profit_bound_ratings", "share_of_ratings_bound", "worst_grid_excess", "status", "stop_reason",
-    "seconds", "compile_seconds", "peak_memory_mb", "hashes", "versions", "seed", "machine",
+    "resolution_w", "cells_left", "seconds", "compile_seconds", "peak_memory_mb", "hashes",
+    "versions", "seed", "machine",
 }  # fmt: skip
 CASES = {"plan", "without", "price_only"}
 INNER = {
@@ -126,8 +127,8 @@ INNER = {
     ("breaches",): CASES,
     **{("breaches", case): {"bus", "line", "transformer", "flow"} for case in CASES},
     ("seconds",): {
-        "load", "build", "solve", "extract", "certify", "prove", "power_flow", "linearise",
-        "replay", "judge", "to_verdict", "total",
+        "load", "build", "solve", "extract", "certify", "round", "prove", "power_flow",
+        "linearise", "replay", "judge", "to_verdict", "total",
     },
     ("hashes",): {"plan", "problem", "fleet", "grid", "versions", "verdict", "scenario"},
     ("machine",): {"cores", "python", "platform"},

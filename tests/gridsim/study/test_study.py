@@ -99,6 +99,20 @@ def test_the_passing_plan_keeps_every_limit_in_the_flow(crowded_run: Run) -> Non
     assert float((data["transformer_loading"] - data["transformer_loading_max"]).max()) <= 1e-9
 
 
+def test_what_the_gate_lets_through_is_in_whole_watts(crowded_run: Run) -> None:
+    """The plan, its proof and the run's arrays are those of the rounded powers."""
+    plan, summary = crowded_run.plan, crowded_run.summary
+    assert plan.solver is not None
+    assert (summary["resolution_w"], summary["cells_left"]) == (1, plan.solver.cells_left)
+    watts = 1000.0 * crowded_run.data["p_plan_kw"].to_numpy()
+    fractions = np.abs(watts - np.round(watts)) > 1e-6
+    assert int(fractions.sum()) <= plan.solver.cells_left
+    assert np.abs(watts).max() > 1.0
+    proof = certify(plan)
+    assert summary["profit"] == pytest.approx(proof.profit, rel=1e-9)
+    assert summary["worst_violation"] == pytest.approx(proof.worst_violation)
+
+
 def test_without_rounds_it_is_refused_in_words(tmp_path: Path) -> None:
     run = small_study(tmp_path, gate={"rounds_max": 0}).run()
     summary = run.summary
