@@ -117,7 +117,8 @@ def _targets_by_cell(
     wanted[at, rank, 0] = targets.energy_kwh_min[order]
     wanted[at, rank, 1] = targets.energy_kwh_max[order]
     firm = problem.firm_price_per_kwh
-    price[at, rank] = np.where(targets.is_firm, firm, targets.breach_price_per_kwh)[order]
+    stated = targets.breach_price_per_kwh[order]
+    price[at, rank] = np.where(stated == 0, firm, stated)
     return wanted, price
 
 
