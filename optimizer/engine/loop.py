@@ -35,6 +35,8 @@ _BACK_FROM_BOUND = 0.995
 _STALL = 1e-10
 _SHARE_BY_STEP = 10.0
 """Second order terms count in full from a tenth on of the product of both predictor steps."""
+_SPENT = 0.1
+"""Share of the gap asked for at which Σxz has no more to give."""
 _TIED_LEAST = 2e-5
 """Rows between the intervals of a net lose their digits beyond this share of the scale."""
 
@@ -143,9 +145,11 @@ def iterate(work: Work, tolerance: float, stop: Callable[[], bool], team: Team) 
         _direct(work, team, done)
         for (box, runs), found in zip(work.boxes, sums, strict=True):
             team.share(runs.start.size, boxes.predict, box, runs, done, found)
-        alive = ~done
-        gap[alive] = (_added(work, sums, GAP) + _missed(work))[alive]
+        alive, before, products = ~done, gap.copy(), _added(work, sums, GAP)
+        gap[alive] = (products + _missed(work))[alive]
         done |= gap <= tolerance * work.scale
+        # Further on only rounding would grow: what is missed no longer falls with the products.
+        done |= (products <= _SPENT * tolerance * work.scale) & (gap >= before)
         primal, dual = _lengths(work, sums, done, 1.0)
         target = _centring(work, sums, primal, dual)
         for box, runs in work.boxes:

@@ -145,3 +145,10 @@ def test_bits_do_not_depend_on_threads() -> None:
     assert one.multipliers is not None
     assert two.multipliers is not None
     assert np.array_equal(one.multipliers.network_max_per_kw, two.multipliers.network_max_per_kw)
+
+
+def test_a_loop_ends_where_only_rounding_would_grow() -> None:
+    """Rows of a net's ramp miss more with each iteration once the products are spent."""
+    plan = solve_structured(shared_problem(1846), gap=1e-6, threads=1)
+    assert certified(plan).gap_absolute <= 1e-6
+    assert certified(plan).worst_violation <= 1e-6
