@@ -39,6 +39,8 @@ class StopReason(enum.Enum):
     """Why the solve stopped."""
 
     GAP_REACHED = "gap reached"
+    SEARCHED = "search ended"
+    """Nothing better was found, and the gap that was asked for is not reached."""
     TIME_LIMIT = "time limit"
     INTERRUPTED = "interrupted"
 

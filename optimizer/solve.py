@@ -7,10 +7,12 @@ engine gives the same answer for large fleets of continuous batteries.
 from __future__ import annotations
 
 import contextlib
+import math
+import numbers
 import time
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, get_args
 
 from optimizer.audit import MODEL_GAP, MODEL_S, audited
 from optimizer.clash import find_clash
@@ -20,10 +22,9 @@ from optimizer.engine.engine import NAME, solve_structured
 from optimizer.errors import InfeasibleError, SolveError, TooLargeError, UnsupportedFeatureError
 from optimizer.monolith import solve_monolith
 from optimizer.plan import Plan, Status, StopReason
+from optimizer.problem import DispatchProblem
 from optimizer.rounding import Resolution, in_whole_watts
-
-if TYPE_CHECKING:
-    from optimizer.problem import DispatchProblem
+from twins.faults import FaultList, did_you_mean
 
 __all__ = [
     "InfeasibleError", "SolveError", "Solver", "TooLargeError", "UnsupportedFeatureError",
@@ -77,14 +78,13 @@ def solve(
         resolution_w: 1 for powers in whole watts (`optimizer.rounding`), None for powers as found.
 
     Raises:
-        ValueError: `resolution_w` is neither.
+        InvalidInputError: an argument is none of what is allowed; every one is named.
         UnsupportedFeatureError: "structured", and the problem holds what it does not carry.
         InfeasibleError: `strict`, and something firm is broken in every plan.
         TooLargeError: the solve would take more memory than there is.
         SolveError: the solver failed, or found no plan within the time limit.
     """
-    if resolution_w not in (None, 1):
-        raise ValueError(f"resolution_w must be 1 or None, got {resolution_w!r}")
+    _check_request(problem, gap, time_limit_s, threads, solver, resolution_w)
     started = time.perf_counter()
 
     def by_monolith(why: str) -> Plan:
@@ -144,6 +144,40 @@ def _time_left_s(time_limit_s: float | None, started: float) -> float | None:
     if time_limit_s is None:
         return None
     return max(time_limit_s - (time.perf_counter() - started), 0.0)
+
+
+def _check_request(
+    problem: object,
+    gap: object,
+    time_limit_s: object,
+    threads: object,
+    solver: object,
+    resolution_w: object,
+) -> None:
+    """Name every argument of `solve` that makes no sense."""
+    faults = FaultList("solve")
+    if not isinstance(problem, DispatchProblem):
+        allowed = "must be a DispatchProblem; gridsim.read_problem reads one from a file"
+        faults.add("problem", type(problem).__name__, allowed)
+    if not _number(gap) >= 0.0:
+        faults.add("gap", gap, "must be a finite number of at least 0")
+    if time_limit_s is not None and not _number(time_limit_s) > 0.0:
+        faults.add("time_limit_s", time_limit_s, "must be a finite number above 0, or None")
+    if threads is not None and not (_number(threads) >= 1 and _number(threads).is_integer()):
+        faults.add("threads", threads, "must be a whole number of at least 1, or None")
+    if solver not in get_args(Solver):
+        hint = did_you_mean(str(solver), get_args(Solver))
+        faults.add("solver", solver, "must be one of " + ", ".join(get_args(Solver)) + hint)
+    if resolution_w not in (None, 1):
+        faults.add("resolution_w", resolution_w, "must be 1 or None")
+    faults.raise_if_any()
+
+
+def _number(value: object) -> float:
+    """The number that a value is; nan if it is none, or not finite."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return math.nan
+    return float(value) if math.isfinite(value) else math.nan
 
 
 def _status(plan: Plan, gap: float) -> Status:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _SEED = 20
 _ENGINE_GAP = 1e-6
+CLOSE_GAP, ROUND_CUTS = 1e-3, 0.25
+"""Below this gap a round that cuts less than this share of it is the last."""
 
 
 @dataclass
@@ -133,8 +135,9 @@ def start(
 
 
 def run_rounds(search: Search, gap: float, most: int) -> None:
-    """Up to `most` rounds, until the gap is reached or the time is up."""
+    """Up to `most` rounds: until the gap is reached, hardly closes any more, or the time is up."""
     rng = np.random.default_rng(_SEED)
+    before = np.inf
     rows, current = search.rest.rows, search.p_kw
     for turn in range(most):
         at = time.perf_counter()
@@ -144,8 +147,10 @@ def run_rounds(search: Search, gap: float, most: int) -> None:
         current = np.where(changes[:, None], wanted, current)
         search.offer_schedules(current)
         search.offer_prices(search.prices)
-        if search.gap <= gap or search.is_late:
+        settled = search.gap <= CLOSE_GAP and search.gap > (1.0 - ROUND_CUTS) * before
+        if search.gap <= gap or search.is_late or settled:
             return
+        before = search.gap
 
 
 def _drawn(

@@ -118,7 +118,7 @@ def _finished(search: Search, gap: float, seconds: dict[str, float]) -> Plan:
         energy_kwh=energy,
         generation_kw=powers[2],
         status=Status.FEASIBLE,
-        stop_reason=StopReason.TIME_LIMIT if search.is_late else StopReason.GAP_REACHED,
+        stop_reason=StopReason.TIME_LIMIT if search.is_late else StopReason.SEARCHED,
         breaches=find_breaches(problem, *powers, energy),
         multipliers=search.multipliers,
     )
@@ -134,5 +134,7 @@ def _finished(search: Search, gap: float, seconds: dict[str, float]) -> Plan:
         bound=float("nan"),
         seconds=seconds,
     )
-    status = Status.OPTIMAL if certificate.gap <= gap else Status.FEASIBLE
-    return replace(plan, certificate=certificate, status=status, solver=report)
+    plan = replace(plan, certificate=certificate, solver=report)
+    if certificate.gap > gap:
+        return plan
+    return replace(plan, status=Status.OPTIMAL, stop_reason=StopReason.GAP_REACHED)

@@ -387,4 +387,19 @@ def test_the_gap_that_was_asked_for_is_the_one_of_the_certificate() -> None:
 
 def test_no_time_is_an_error_in_the_solvers_words_and_never_an_empty_plan() -> None:
     with pytest.raises(SolveError, match="Time limit"):
-        solve(on_off_fleet(), time_limit_s=0.0)
+        solve(on_off_fleet(), time_limit_s=1e-9)
+
+
+def test_every_argument_that_makes_no_sense_is_named() -> None:
+    with pytest.raises(ValueError, match="6 faults") as caught:
+        solve(
+            "problem.json",  # type: ignore[arg-type]
+            gap=-1.0,
+            time_limit_s=0,
+            threads=0,
+            solver="structurd",  # type: ignore[arg-type]
+            resolution_w=2,  # type: ignore[arg-type]
+        )
+    for name in ("problem", "gap", "time_limit_s", "threads", "solver", "resolution_w"):
+        assert f"{name}: " in str(caught.value)
+    assert "did you mean 'structured'" in str(caught.value)
