@@ -175,7 +175,7 @@ def test_the_resolution_is_written_and_read(tmp_path: Path) -> None:
 
 
 def test_other_resolutions_are_refused() -> None:
-    with pytest.raises(ValueError, match="resolution_w: 2: must be 1 or None"):
+    with pytest.raises(ValueError, match="resolution_w: 10: must be 1 or None"):
         solve(make_problem(), resolution_w=10)  # type: ignore[arg-type]
 
 
