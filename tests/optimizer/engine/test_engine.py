@@ -16,6 +16,7 @@ from optimizer.engine.engine import solve_structured
 from optimizer.engine.features import FEATURES, not_carried
 from optimizer.errors import UnsupportedFeatureError
 from optimizer.plan import Status
+from optimizer.problem import Reserves
 from optimizer.solve import BATTERIES_FOR_ENGINE, solve
 from tests.optimizer.certificate_problems import random_problem
 from tests.optimizer.problems import make_problem
@@ -33,7 +34,7 @@ def carried(problem: DispatchProblem) -> DispatchProblem:
         ramp_up_kw_per_h=np.full(count, np.inf),
         ramp_down_kw_per_h=np.full(count, np.inf),
     )
-    return replace(problem, limits=limits)
+    return replace(problem, limits=limits, reserves=Reserves.none())
 
 
 @pytest.mark.parametrize("batch", range(10))
