@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
@@ -23,21 +24,29 @@ def run_until_interrupt(work: Callable[[], R], stop: Callable[[], None]) -> tupl
 
     Returns:
         what `work` returns, and whether Ctrl-C came. Outside the main thread, where Python delivers
-        no Ctrl-C, `work` just runs.
+        no Ctrl-C, and where the program handles Ctrl-C in its own way, `work` just runs.
     """
-    if threading.current_thread() is not threading.main_thread():
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         return work(), False
     came = 0
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(work)
-        while not running.done():
-            try:
+
+    def count(*_: object) -> None:
+        nonlocal came
+        came += 1
+        stop()
+
+    # A handler, not an exception: that could come between any two steps of what follows.
+    signal.signal(signal.SIGINT, count)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(work)
+            while not running.done():
                 # A signal that another thread received wakes nobody who waits without end.
                 wait([running], timeout=_POLL_S)
-            except KeyboardInterrupt:
-                came += 1
-                stop()
-        found = running.result()
+            found = running.result()
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if came > 1:
         raise KeyboardInterrupt
     return found, came > 0

@@ -226,8 +226,9 @@ def _summary(
         "gap_any_plan": 0.083,
         "worst_violation": 3.2e-9, "bound_source": "solver", "status": "optimal",
         "stop_reason": "gap reached", "solver": "HiGHS 1.16.0",
+        "resolution_w": 1.0, "cells_left": 0,
         "seconds": {"load": 4.4, "build": 1.1, "solve": 6.7, "extract": 0.2, "certify": 0.1,
-                    "prove": 0.3, "power_flow": 0.9, "linearise": 0.4, "replay": 0.05,
+                    "round": 0.1, "prove": 0.3, "power_flow": 0.9, "linearise": 0.4, "replay": 0.05,
                     "judge": 0.1, "to_verdict": 9.8, "total": 13.9},
         "compile_seconds": 7.5, "peak_memory_mb": 812.0,
         "hashes": {key: f"{at:064x}" for at, key in enumerate(
